@@ -1,0 +1,51 @@
+# Two commands: `make run` (a gateway that answers) and `make test` (everything that CI runs).
+# Both make what they need: a virtual environment in .venv, from the lock files, with hashes.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev run test lint lock bench clean
+
+help:            ## what there is
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/.run: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gauger needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r requirements.txt
+	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --editable .
+	@touch $@
+
+$(BIN)/.dev: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gauger needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r requirements-dev.txt
+	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --editable .
+	@touch $@ $(BIN)/.run
+
+setup: $(BIN)/.run
+dev: $(BIN)/.dev ## the environment of a developer
+
+run: setup       ## start the gateway on 127.0.0.1:8080 (GAUGER_UPSTREAM=https://... for a real model)
+	@$(BIN)/gauger serve $(ARGS)
+
+lint: dev        ## formatting, rules, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint       ## everything that CI runs
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+bench: dev       ## measure: the gateway beside nginx, in one run (needs nginx and wrk)
+	$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+lock: dev        ## write the lock files anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev --extra otel -o requirements-dev.txt
+
+clean:           ## remove what was made here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,6 @@
+"""Shell. `python -m gateway` is the command `gauger`."""
+
+from gateway.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Pure. One file = one signal of an account or campaign."""

@@ -1,0 +1,1 @@
+"""Shell. Where state lives: one file = one store."""
