@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test lint lock bench clean
+.PHONY: help setup dev run test lint lock clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,9 +39,6 @@ lint: dev        ## formatting, rules, types, import contracts
 
 test: lint       ## everything that CI runs
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
-
-bench: dev       ## measure: the gateway beside nginx, in one run (needs nginx and wrk)
-	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
 lock: dev        ## write the lock files anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt

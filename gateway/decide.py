@@ -1,9 +1,11 @@
 """Pure. The centre: `judge` before the model answers, `settle` after. No clock, no chance, no I/O.
 
-    judge(policy, state, facts, now)          -> (state, Verdict)
+    judge(policy, state, facts, now)           -> (state, Verdict)
     settle(policy, state, facts, outcome, now) -> state
 
-`now` is an integer of microseconds since the epoch. State is a fold over the ledger's rows in order.
+`now` is an integer of microseconds since the epoch. State is a fold over the ledger's rows in order: the same rows
+give the same state, on any machine. Both functions leave their argument as it was and return a new state, so an
+exception on the way loses nothing.
 """
 
 from typing import Literal
@@ -13,13 +15,26 @@ import msgspec
 from gateway.actions import Effects
 from gateway.identity import Caller
 from gateway.observe import Observation
+from gateway.policy.draws import Cost, draws_for, used
+from gateway.policy.model import Policy
 from gateway.quotas import Draw, Reading
 from gateway.usage import Usage
 
-__all__ = ["AccountState", "Facts", "Outcome", "Verdict"]
+__all__ = ["AccountState", "Facts", "Outcome", "Pace", "Verdict", "actual", "judge", "settle"]
 
 End = Literal["done", "refused", "client_abort", "upstream_error", "timeout", "crash"]
-Word = Literal["allow", "tag", "clamp", "throttle", "block"]
+Word = Literal["allow", "tag", "clamp", "throttle", "block", "reject"]
+
+GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
+READS = GENERATES | {"embeddings"}
+MODELS = 16  # models remembered an account; the least recently used goes first
+FILES = 32  # uploaded files remembered an account
+ANSWERS = 64  # recent answers a model that the p90 is taken over
+WARM = 20  # answers before the p90 is believed (simulated in the design notes: 1k tokens before that)
+RATIO_ASCII = 0.25  # tokens a character; the vendors' own rule of thumb for English
+RATIO_OTHER = 0.6  # tokens a character for other scripts, where one character is often one token
+RATIO_GAIN = 0.1  # weight of the newest answer in the moving average of tokens a character
+PER_MESSAGE = 4  # tokens of framing a message (OpenAI's published counting recipe)
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,6 +44,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     seen: Observation
     limits: tuple[Reading, ...] = ()  # what the limits last answered this account
     kill: bool = False  # the kill switch: everything is shadow
+    rejected: str = ""  # code of a refusal that came before judging (malformed, unauthenticated)
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,11 +53,11 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     verdict: Word = "allow"
     action: Word = "allow"
     effects: Effects = Effects()
-    refuse: str = ""  # a Refusal's code, where identity or opaque paths are refused by the policy
+    refuse: str = ""  # code, where the request is refused before it meets a limit
     rules: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()  # what acting will ask of the limits
-    input: int = 0  # tokens reserved for the prompt
-    output: int = 0  # tokens reserved for the answer
+    input: int = 0  # tokens expected of the prompt
+    output: int = 0  # tokens expected of the answer
     error: str = ""  # the type of an exception inside judging; `on_error` decided
 
 
@@ -52,14 +68,136 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int = 0  # as the client saw it; 0 = no answer began
     upstream_status: int = 0
     usage: Usage = Usage()
-    answered: bool = False  # the model began to answer
     limits: tuple[Reading, ...] = ()  # what the limits answered; they were charged unless one refused
     settled: dict[str, int] = {}  # limit id -> actual minus reserved
     store: str = "memory"  # or valkey, degraded
     error: str = ""  # low-cardinality type
+    file: str | None = None  # the id that an upload was given
+    folded: Observation | None = None  # the sum of an upload's lines
 
 
-class AccountState(msgspec.Struct):
+class Pace(msgspec.Struct, frozen=True):
+    """What is known of one account's answers from one model."""
+
+    recent: tuple[int, ...] = ()  # output tokens a choice, oldest first
+    answers: int = 0
+    p90: int = 0
+    ratio_ascii: float = RATIO_ASCII
+    ratio_other: float = RATIO_OTHER
+
+
+class AccountState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered of an account between requests."""
 
+    first: int = 0  # µs
+    last: int = 0  # µs
     requests: int = 0
+    refused: int = 0
+    proven: bool = False  # the model server has accepted this caller's key at least once
+    paces: dict[str, Pace] = {}
+    files: dict[str, Observation] = {}
+    limits: tuple[Reading, ...] = ()
+
+
+def judge(policy: Policy, state: AccountState, facts: Facts, now: int) -> tuple[AccountState, Verdict]:
+    """The verdict on one request, and the state that remembers it."""
+    seen = facts.seen
+    after = msgspec.structs.replace(state, first=state.first or now, last=now, requests=state.requests + 1)
+    if facts.rejected:
+        return _refused(after), Verdict("reject", "reject", refuse=facts.rejected)
+    batch = state.files.get(seen.file) if seen.file is not None else None
+    unread = seen.op == "opaque" or (seen.file is not None and batch is None)
+    barred = unread and policy.opaque == "refuse"
+    shadow = facts.kill or policy.mode == "shadow"
+    if barred and not shadow:
+        return _refused(after), Verdict("block", "block", refuse="path_not_allowed")
+    cost = _cost(policy, state, batch or seen, "opaque" if unread else seen.op)
+    draws = draws_for(policy, facts.caller, seen.model, cost, now, shadow=shadow)
+    word: Word = "block" if barred else "allow"
+    return after, Verdict(word, "allow", draws=draws, input=cost.input, output=cost.output)
+
+
+def settle(policy: Policy, state: AccountState, facts: Facts, outcome: Outcome, now: int) -> AccountState:
+    """The state after a request has ended, however it ended."""
+    changes: dict[str, object] = {"last": max(state.last, now), "limits": outcome.limits}
+    if outcome.end == "refused":
+        changes["refused"] = state.refused + 1
+    if outcome.upstream_status and outcome.upstream_status not in (401, 403):
+        changes["proven"] = True
+    usage, seen = outcome.usage, facts.seen
+    if usage.source == "upstream" and seen.op in READS and seen.op != "batch":
+        model = seen.model or ""
+        paces = {name: pace for name, pace in state.paces.items() if name != model}
+        while len(paces) >= MODELS:
+            del paces[next(iter(paces))]
+        paces[model] = _learn(state.paces.get(model, Pace()), seen, usage, done=outcome.end == "done")
+        changes["paces"] = paces
+    if outcome.file is not None and outcome.folded is not None:
+        files = dict(state.files)
+        while len(files) >= FILES:
+            del files[next(iter(files))]
+        files[outcome.file] = outcome.folded
+        changes["files"] = files
+    return msgspec.structs.replace(state, **changes)
+
+
+def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome) -> dict[str, int]:
+    """What each limit's draw really cost: limit id -> units. A limit that isn't named stays as drawn."""
+    answered = 200 <= outcome.upstream_status < 500
+    ours = outcome.end in ("upstream_error", "timeout", "crash") or outcome.upstream_status >= 500
+    costs: dict[str, int] = {}
+    for draw in verdict.draws:
+        if draw.unit == "requests":
+            if not answered and ours:  # a 4xx stays charged, as OpenAI does; what the upstream broke is given back
+                costs[draw.limit] = 0
+        elif draw.unit != "concurrent":
+            spent = _spent(policy, facts, verdict, outcome, draw)
+            if spent is not None:
+                costs[draw.limit] = spent
+    return costs
+
+
+def _refused(state: AccountState) -> AccountState:
+    return msgspec.structs.replace(state, refused=state.refused + 1)
+
+
+def _spent(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, draw: Draw) -> int | None:
+    if facts.seen.op == "batch":
+        return None if outcome.upstream_status < 400 else 0  # a batch is paid when it is handed in
+    if outcome.end == "client_abort" and policy.abort == "charge_reserved":
+        return None
+    usage = outcome.usage
+    if usage.source == "counted" and not usage.input:
+        usage = msgspec.structs.replace(usage, input=verdict.input)
+    return used(draw.unit, policy.tokens, usage)
+
+
+def _cost(policy: Policy, state: AccountState, seen: Observation, op: str) -> Cost:
+    lines = max(1, seen.lines)
+    if op not in READS:
+        return Cost(requests=lines)
+    pace = state.paces.get(seen.model or "", Pace())
+    ratio = pace.ratio_ascii if seen.ascii else pace.ratio_other
+    prompt = int(seen.chars * ratio) + 1 + seen.images * policy.tokens.image + PER_MESSAGE * seen.messages
+    weight = policy.tokens.batch if op == "batch" else 1.0
+    if op not in GENERATES:
+        return Cost(requests=lines, input=int(prompt * weight))
+    choices = max(1, seen.n)
+    declared = None if seen.max_tokens is None else int(seen.max_tokens * choices * weight)
+    guess = int(pace.p90 * choices * weight) if pace.answers >= WARM else None
+    return Cost(lines, int(prompt * weight), guess, declared, int(choices * weight) or 1)
+
+
+def _learn(pace: Pace, seen: Observation, usage: Usage, *, done: bool) -> Pace:
+    """Folds one answer in. Aborted streams say nothing about how long an answer would have been."""
+    changes: dict[str, object] = {}
+    if done and usage.output:
+        recent = (*pace.recent, usage.output // max(1, seen.n))[-ANSWERS:]
+        ranked = sorted(recent)
+        changes = {"recent": recent, "answers": pace.answers + 1, "p90": ranked[(len(ranked) * 9) // 10]}
+    if seen.chars >= 40 and usage.input and not seen.images and not seen.audio:
+        name = "ratio_ascii" if seen.ascii else "ratio_other"
+        old: float = getattr(pace, name)
+        observed = min(4.0, max(0.05, usage.input / seen.chars))
+        changes[name] = old + RATIO_GAIN * (observed - old)
+    return msgspec.structs.replace(pace, **changes) if changes else pace

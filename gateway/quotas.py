@@ -2,16 +2,20 @@
 
 Time is an integer of microseconds everywhere in this file; amounts are whole units (requests, tokens).
 
-A **rate** is a GCRA cell (ATM Forum TM 4.0, "virtual scheduling"): one number, the theoretical arrival time
-TAT. A draw of `cost` adds `ceil(cost * period / amount)` µs; it is refused when TAT would pass `now` by more than
-`burst * period / amount`. At most `burst + amount * window / period` units pass in any window.
+A **rate** is a GCRA cell (ATM Forum TM 4.0, "virtual scheduling"): one number, the theoretical arrival time TAT. A draw
+of `cost` moves it to `max(TAT, now) + ceil(cost * period / amount)`; it is refused when TAT would pass `now` by more
+than the capacity in µs. At one instant never more than `capacity` units pass, in any window fewer than
+`capacity + amount * window / period + 1`. `TAT - now`, if positive, is the cell's **backlog**.
 
-A **reservation** draws an estimate; `settle` replaces it by what was used. A refund can't simply be subtracted:
-part of the reservation has drained in the meantime, and giving that back would erase somebody else's use. With
-the reservation `r` drawn at `t0` and the actual cost `a` (both as µs of the cell), the timeline in which `a` had been
-drawn at `t0` lies behind ours at `t` by at least `min(r - a, r - (t - t0))`, so that much, and no more, is given back:
-exact for a caller with one request at a time, never too generous for many (proved by a property test against
-the exact timeline).
+A **reservation** draws an estimate; `settle_rate` replaces it by what was used. The surplus can't simply be subtracted:
+where the cell has run empty since, the reservation has drained already, and giving it back would erase somebody else's
+use. Had `a` been drawn in place of `r`, then TAT would now be lower by `min(r - a, least backlog since the draw)`
+(`max(T, t) + c` keeps a difference, up to the backlog that it meets), so that much, and no more, is given back. The
+least backlog is kept as **marks**, a short staircase for the cells that have open reservations: step (n, m) says that
+since the draw number n no draw has met a backlog below m. Exact for a caller with one request at a time; for many at a
+time TAT never lies before that of the exact timeline (a property test holds both).
+
+An **overrun** is added in whole, and its debt is capped at one period beyond a full cell.
 """
 
 from collections.abc import Sequence
@@ -19,7 +23,33 @@ from typing import Literal, Protocol
 
 import msgspec
 
-__all__ = ["Draw", "Drawn", "LimitLedger", "Reading"]
+__all__ = [
+    "LEASE_RETRY",
+    "Draw",
+    "Drawn",
+    "LimitLedger",
+    "Marks",
+    "Reading",
+    "capacity_us",
+    "cost_us",
+    "draw_lease",
+    "draw_quota",
+    "draw_rate",
+    "first_mark",
+    "mark_draw",
+    "settle_quota",
+    "settle_rate",
+]
+
+LEASE_RETRY = 1_000_000
+"""µs: what a caller without a free slot is told to wait. The deadlines of the live leases say when a crash is noticed,
+not when an answer ends, so a constant is the more honest hint."""
+
+UNMET = 1 << 62  # µs: the backlog that a draw meets which no other has followed
+STEPS = 16  # steps of a capacity; two steps of the staircase that are nearer than this become the lower one
+
+Marks = tuple[tuple[int, int], ...]
+"""(number of a draw, least backlog in µs that later draws met), both rising."""
 
 
 class Draw(msgspec.Struct, frozen=True, gc=False):
@@ -44,9 +74,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     unit: str
     ok: bool
     cost: int
-    left: int  # units still free after this draw (before it, when refused); never below 0
+    left: int  # units still free after this draw (before it, when the request was refused); never below 0
     capacity: int
-    reset: int = 0  # µs until the cell is full again
+    reset: int = 0  # µs until the cell is full again; 0 for a lease: nobody knows
     wait: int = 0  # µs until this cost passes if nothing else comes; 0 = now, -1 = never (cost > capacity)
     shadow: bool = False
 
@@ -66,3 +96,137 @@ class LimitLedger(Protocol):
     async def draw(self, request: str, draws: Sequence[Draw], now: int) -> Drawn: ...
     async def settle(self, request: str, actual: dict[str, int], now: int) -> dict[str, int]: ...
     async def renew(self, request: str, now: int) -> None: ...
+
+
+def capacity_us(draw: Draw) -> int:
+    """A rate's capacity in µs.
+
+    Where a unit isn't a whole number of µs, every draw is rounded up, and `capacity` draws of one unit would not fit.
+    So up to `capacity` µs are added, always less than one unit's worth: at one instant still at most `capacity` pass.
+    """
+    whole = max(1, draw.capacity * draw.period // draw.amount)
+    if draw.period % draw.amount:
+        whole += max(0, min(draw.capacity, draw.period // draw.amount - 1))
+    return whole
+
+
+def cost_us(draw: Draw, units: int) -> int:
+    """What `units` of a rate cost in µs, rounded up."""
+    return -(-units * draw.period // draw.amount)
+
+
+def draw_rate(tat: int, draw: Draw, now: int, *, charge: bool = True) -> tuple[int, Reading]:
+    """(new TAT, reading). A refusal, or `charge=False`, leaves TAT as it was. A cell that doesn't exist has TAT 0."""
+    amount, capacity, period, cost = draw.amount, draw.capacity, draw.period, draw.cost
+    backlog = tat - now if tat > now else 0
+    if amount <= 0 or cost > capacity:
+        left = _left(draw, capacity_us(draw), backlog) if amount > 0 else 0
+        return tat, Reading(draw.limit, draw.unit, False, cost, left, capacity, backlog, -1, draw.shadow)
+    full = capacity * period // amount
+    step = -(-cost * period // amount)
+    if period % amount:  # a whole capacity always fits an empty cell, though both were rounded
+        full = capacity_us(draw)
+        step = min(step, full)
+    ok = backlog + step <= full
+    if ok and charge:
+        backlog += step
+        tat = now + backlog
+    wait = 0 if ok else backlog + step - full
+    left = _left(draw, full, backlog)
+    return tat, Reading(draw.limit, draw.unit, ok, cost, left, capacity, backlog, wait, draw.shadow)
+
+
+def _left(draw: Draw, full: int, backlog: int) -> int:
+    if not backlog:
+        return draw.capacity
+    return min(draw.capacity, (full - backlog) * draw.amount // draw.period) if backlog < full else 0
+
+
+def first_mark(n: int) -> Marks:
+    """The marks of a cell whose only open reservation is draw number `n`."""
+    return ((n, UNMET),)
+
+
+def mark_draw(marks: Marks, n: int, draw: Draw, backlog: int) -> Marks:
+    """The marks after draw number `n`, which met `backlog` µs (0 or less: an empty cell). Numbers rise."""
+    if backlog <= 0:
+        return ((n, UNMET),)
+    return (*_press(marks, backlog, capacity_us(draw) // STEPS), (n, UNMET))
+
+
+def settle_rate(tat: int, marks: Marks, n: int, draw: Draw, actual: int, now: int) -> tuple[int, Marks]:
+    """(new TAT, new marks) once draw number `n` is known to have cost `actual` units. See the module's text."""
+    full = capacity_us(draw)
+    reserved, spent = min(cost_us(draw, draw.cost), full), cost_us(draw, max(0, actual))
+    backlog = tat - now if tat > now else 0
+    if spent > reserved:
+        capped = max(tat, min(tat + spent - reserved, now + full + draw.period))
+        return capped, _press(marks, backlog, full // STEPS)
+    at = len(marks) - 1
+    while at >= 0 and marks[at][0] > n:
+        at -= 1
+    if at < 0:  # older than what the marks remember: the cell has run empty since
+        return tat, marks
+    back = min(reserved - spent, marks[at][1], backlog)
+    if back <= 0:
+        return tat, marks
+    return tat - back, _lower(marks, at, back, full // STEPS)
+
+
+def _press(marks: Marks, backlog: int, apart: int) -> Marks:
+    """No step is higher than `backlog`, and none that changed is nearer than `apart` to the one before."""
+    at = len(marks)
+    while at and marks[at - 1][1] >= backlog:
+        at -= 1
+    if at == len(marks) or (at and backlog - marks[at - 1][1] < apart):
+        return marks[:at]
+    return (*marks[:at], (marks[at][0], backlog))
+
+
+def _lower(marks: Marks, at: int, by: int, apart: int) -> Marks:
+    """Steps from `at` on are lower by `by`, as if the draw that they follow had cost less; the stairs still rise."""
+    steps = list(marks[:at])
+    for start, least in marks[at:]:
+        level = least if least == UNMET else least - by
+        oldest = start
+        while steps and steps[-1][1] >= level:
+            oldest = steps.pop()[0]
+        if not steps or level - steps[-1][1] >= apart:
+            steps.append((oldest, level))
+    return tuple(steps)
+
+
+def draw_quota(end: int, used: int, draw: Draw, now: int, *, charge: bool = True) -> tuple[int, int, Reading]:
+    """(end of the window, units used in it, reading). A cell that doesn't exist is (0, 0).
+
+    A draw whose window has ended by `now` (it was computed just before midnight and came just after, or the clock has
+    gone back) counts in the window that is open, or in one that opens where its own ended. Any other window than the
+    cell's begins at 0.
+    """
+    closes = draw.window + draw.period
+    if closes <= now:
+        closes = end if end > now else closes + ((now - closes) // draw.period + 1) * draw.period
+    if end != closes:
+        end, used = closes, 0
+    ok = used + draw.cost <= draw.capacity
+    if ok and charge:
+        used += draw.cost
+    left, rest = max(0, draw.capacity - used), max(0, end - now)
+    wait = 0 if ok else -1 if draw.cost > draw.capacity else rest
+    return end, used, Reading(draw.limit, draw.unit, ok, draw.cost, left, draw.capacity, rest, wait, draw.shadow)
+
+
+def settle_quota(end: int, used: int, draw: Draw, actual: int) -> int:
+    """Units used once the draw is known to have cost `actual`; another window is left alone. Debt: one amount more."""
+    if end != draw.window + draw.period:
+        return used
+    after = max(0, used + max(0, actual) - draw.cost)
+    return min(after, max(used, 2 * draw.capacity))
+
+
+def draw_lease(live: int, draw: Draw, *, charge: bool = True) -> Reading:
+    """The reading of a cell with `live` leases that have not passed their deadline."""
+    ok = live < draw.capacity
+    left = max(0, draw.capacity - live - (1 if ok and charge else 0))
+    wait = 0 if ok else -1 if draw.capacity < 1 else LEASE_RETRY
+    return Reading(draw.limit, draw.unit, ok, draw.cost, left, draw.capacity, 0, wait, draw.shadow)

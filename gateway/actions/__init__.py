@@ -1,4 +1,4 @@
-"""Pure. Effects: what a verdict asks the edge to do. One file of this folder = one action (they come with the rules)."""
+"""Pure. Effects: what a verdict asks the edge to do. One file of this folder = one action; they come with the rules."""
 
 from collections.abc import Mapping
 from typing import Any

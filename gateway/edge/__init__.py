@@ -1,1 +1,1 @@
-"""Shell."""
+"""Shell. Everything that awaits on a socket: accept, relay, and the walk through the rungs between them."""

@@ -1,14 +1,20 @@
 """Pure. Call -> Observation. Prompt text ends here: below this folder there are numbers, enums and keyed hashes.
 
-`Caller` (who asks) and `Observation` (what one request looks like) are all that the rest of the gateway
-learns of a request; both are written to the ledger, and replay needs nothing else.
+`Observation` (what one request looks like) is, with `Caller` (who asks), all that the rest of the gateway learns of a
+request; both are written to the ledger, and replay needs nothing else. It doesn't depend on the policy.
 """
+
+from collections.abc import Sequence
 
 import msgspec
 
-__all__ = ["Observation"]
+from gateway.protocols import Call, Folded, Route
+
+__all__ = ["VERSION", "Observation", "observe", "observe_folded", "safe_name"]
 
 VERSION = 1
+MAX_NAME = 128  # characters of a model name; the longest public ones (fine-tunes) have about 90
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/@+-")
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -18,7 +24,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     dialect: str = "opaque"
     op: str = "opaque"
     route: str = "other"  # the path's template
-    model: str | None = None  # as asked for; bounded to 128 safe characters
+    model: str | None = None  # as asked for, if it has at most 128 safe characters, else "other"
     stream: bool = False
     n: int = 1  # choices
     max_tokens: int | None = None  # declared output ceiling a choice, tokens
@@ -29,8 +35,71 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     temperature: float | None = None
     top_p: float | None = None
     logprobs: int | None = None
-    bytes: int = 0  # of the request body as received
+    bytes: int = 0  # of the request body as received; 0 where it streams through
     chars: int = 0  # of the text that the model reads
     ascii: bool = True  # whether that text is all ASCII (tokens per character differ)
     lines: int = 0  # calls in a batch; 0 = not a batch
-    file: str | None = None  # keyed hash (16 hex digits) of the uploaded file that a batch works on
+    file: str | None = None  # the vendor's id of the uploaded file that a batch works on
+
+
+def safe_name(name: str | None) -> str | None:
+    """A caller's own word (a model, a file id) made fit for logs, keys and metrics: itself, or `other`."""
+    if name is None or (len(name) <= MAX_NAME and NAME_CHARACTERS.issuperset(name) and name):
+        return name
+    return "other"
+
+
+def observe(route: Route, calls: Sequence[Call], size: int) -> Observation:
+    """What a request looks like. `size` is the body's length in bytes. Several calls (a batch) are summed."""
+    if not calls:
+        return Observation(
+            dialect=route.dialect, op=route.op, route=route.template, model=safe_name(route.model), bytes=size
+        )
+    first = calls[0]
+    if len(calls) == 1 and route.kind != "batch":
+        text = first.text
+        return Observation(
+            dialect=route.dialect,
+            op=route.op,
+            route=route.template,
+            model=safe_name(first.model),
+            stream=first.stream,
+            n=first.n,
+            max_tokens=first.max_tokens,
+            messages=first.messages,
+            tools=first.tools,
+            images=first.images,
+            audio=first.audio,
+            temperature=first.temperature,
+            top_p=first.top_p,
+            logprobs=first.logprobs,
+            bytes=size,
+            chars=sum(map(len, text)),
+            ascii=all(map(str.isascii, text)),
+        )
+    if first.file is not None:
+        return Observation(
+            dialect=route.dialect, op=route.op, route=route.template, bytes=size, file=safe_name(first.file)
+        )
+    return observe_folded(route, Folded().add(calls), size)
+
+
+def observe_folded(route: Route, sums: Folded, size: int) -> Observation:
+    """What a batch looks like: counts add up, `max_tokens` is the mean that its lines declare a choice."""
+    declared = None if sums.undeclared else -(-sums.declared // max(1, sums.n))
+    return Observation(
+        dialect=route.dialect,
+        op="batch",
+        route=route.template,
+        model=safe_name(sums.model),
+        n=max(1, sums.n),
+        max_tokens=declared,
+        messages=sums.messages,
+        tools=sums.tools,
+        images=sums.images,
+        audio=sums.audio,
+        bytes=size,
+        chars=sums.chars,
+        ascii=sums.ascii,
+        lines=sums.lines,
+    )

@@ -4,7 +4,21 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Exposure", "IdentityRules", "Limit", "ListOf", "Plan", "Policy", "Rate", "Reserve", "TokenWeights", "Trusted"]
+from gateway.identity import IdentityRules, Jwt, Trusted
+
+__all__ = [
+    "Exposure",
+    "IdentityRules",
+    "Jwt",
+    "Limit",
+    "ListOf",
+    "Plan",
+    "Policy",
+    "Rate",
+    "Reserve",
+    "TokenWeights",
+    "Trusted",
+]
 
 Count = Literal["requests", "tokens.input", "tokens.output", "tokens.total", "concurrent"]
 Dimension = Literal["key", "account", "org", "model"]
@@ -60,38 +74,6 @@ class TokenWeights(msgspec.Struct, frozen=True, gc=False):
     reasoning: float = 1.0
     batch: float = 1.0
     image: int = 1000
-
-
-class Trusted(msgspec.Struct, frozen=True):
-    """A header that only a trusted proxy may set, naming the account (or an mTLS subject)."""
-
-    header: str  # lower case
-    kind: Literal["account", "mtls"]
-
-
-class Jwt(msgspec.Struct, frozen=True):
-    """Bearer tokens verified against a JWKS."""
-
-    jwks: str  # https URL
-    issuer: str
-    audience: str
-    account: str = "sub"  # claim
-    org: str | None = None  # claim
-    plan: str | None = None  # claim
-    algorithms: tuple[str, ...] = ("RS256", "ES256")
-    leeway: int = 60  # seconds
-
-
-class IdentityRules(msgspec.Struct, frozen=True):
-    """How a request is attributed."""
-
-    sources: tuple[str, ...] = ("bearer", "x-api-key", "api-key", "x-goog-api-key", "query-key")
-    unknown: str = "own"  # "own" account | "refuse" | "plan:NAME"
-    anonymous: str = "own"  # requests without a credential: "own" (one account a network) | "refuse" | "plan:NAME"
-    directory: str | None = None  # accounts file, relative to the policy file
-    plan: str = "default"  # of an account whose entry names none, and of keys that are their own account
-    trusted: tuple[Trusted, ...] = ()
-    jwt: Jwt | None = None
 
 
 class ListOf(msgspec.Struct, frozen=True):

@@ -6,15 +6,38 @@ meters an answer, edits fields for clamps, and names the vendor whose words refu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
 from gateway.refusals import Vendor
 from gateway.usage import Usage
+from gateway.wire.json import edit
+from gateway.wire.meters import Body, counted
 
-__all__ = ["Answer", "Call", "Dialect", "Json", "Meter", "Op", "Path", "Route"]
+__all__ = [
+    "Answer",
+    "Call",
+    "Dialect",
+    "Folded",
+    "Hider",
+    "Json",
+    "Lines",
+    "Meter",
+    "Op",
+    "ParseLine",
+    "Path",
+    "Reader",
+    "Route",
+    "openai_path",
+]
+
+MAX_NAME = 256  # characters of a model or an id in an answer
+MAX_REASON = 64  # characters of a finish reason
+MAX_ENDS = 1024  # choices whose finish reason is kept
+PREFIXES = frozenset(("", "/v1", "/openai/v1", "/openai", "/api/v1", "/v1beta/openai"))
+DEPLOYMENTS = "/openai/deployments/"
 
 Json = Any
 """A parsed JSON value: dict, list, str, int, float, bool or None."""
@@ -62,11 +85,50 @@ class Call(msgspec.Struct, frozen=True):
     tools: int = 0  # tool definitions
     images: int = 0
     audio: int = 0
+    token_ids: int = 0  # of input that came as token ids, not as text
     temperature: float | None = None
     top_p: float | None = None
     logprobs: int | None = None  # None = not asked; else the number of alternatives (0 = only the chosen token)
     file: str | None = None  # the uploaded file that a batch works on
     ask_usage: bool = False  # a stream whose caller asked for its usage
+
+
+class Folded(msgspec.Struct, frozen=True, gc=False):
+    """The bounded sum of a batch's lines."""
+
+    lines: int = 0
+    bad: int = 0  # lines that no dialect reads; the model server will refuse them
+    model: str | None = None  # of the first line
+    n: int = 0
+    declared: int = 0  # sum over lines of output ceiling times choices
+    undeclared: int = 0  # lines without a ceiling
+    messages: int = 0
+    tools: int = 0
+    images: int = 0
+    audio: int = 0
+    chars: int = 0
+    ascii: bool = True
+
+    def add(self, calls: Sequence[Call]) -> "Folded":
+        """With these calls, each one a line."""
+        return msgspec.structs.replace(
+            self,
+            lines=self.lines + len(calls),
+            model=self.model or calls[0].model,
+            n=self.n + sum(call.n for call in calls),
+            declared=self.declared + sum((call.max_tokens or 0) * call.n for call in calls),
+            undeclared=self.undeclared + sum(call.max_tokens is None for call in calls),
+            messages=self.messages + sum(call.messages for call in calls),
+            tools=self.tools + sum(call.tools for call in calls),
+            images=self.images + sum(call.images for call in calls),
+            audio=self.audio + sum(call.audio for call in calls),
+            chars=self.chars + sum(len(piece) for call in calls for piece in call.text),
+            ascii=self.ascii and all(piece.isascii() for call in calls for piece in call.text),
+        )
+
+    def add_bad(self) -> "Folded":
+        """With a line that nothing could be read from."""
+        return msgspec.structs.replace(self, bad=self.bad + 1)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -99,6 +161,109 @@ class Meter(ABC):
         """The answer has ended, well or not."""
 
 
+class Lines(ABC):
+    """Folds the lines of an upload as its bytes stream through. Never raises; memory is bounded by one line."""
+
+    @abstractmethod
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the request body."""
+
+    @abstractmethod
+    def finish(self) -> Folded | None:
+        """The sum, or None where the upload is no batch."""
+
+
+class Hider(Protocol):
+    """Takes out of a stream what the caller did not ask for and we did. All other bytes pass unchanged."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What of this data, and of data held back before, may pass on."""
+        ...
+
+    def finish(self) -> bytes:
+        """What was still held back when the stream ended."""
+        ...
+
+
+ParseLine = Callable[[str, str, bytes], tuple[Call, ...] | None]
+"""Method, path and body of a batch line -> its calls; None where no dialect speaks on that path. May raise Refusal."""
+
+
+class Reader(Meter):
+    """A meter that takes the body apart; a dialect's own reads its events and its document.
+
+    Where the model server says nothing that can be believed, or the answer broke off, the visible text is counted.
+    """
+
+    key: ClassVar[str] = "usage"  # the field that holds the usage, for documents too large to be kept
+    generates: ClassVar[bool] = True  # whether an answer without usage is counted
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.characters = 0  # of visible text
+        self.closed = False  # the closing event has come
+        self._model: str | None = None
+        self._id: str | None = None
+        self._finish: dict[int, str] = {}
+        self._status = 0
+        self._body = Body(self.event, self.document, self.key)
+
+    @abstractmethod
+    def event(self, name: str, data: bytes) -> None:
+        """The next server-sent event."""
+
+    @abstractmethod
+    def document(self, value: Json) -> None:
+        """The answer's JSON document."""
+
+    def start(self, status: int, content_type: bytes, content_encoding: bytes) -> None:
+        self._status = status
+        self._body.start(content_type, content_encoding)
+
+    def feed(self, data: bytes) -> None:
+        self._body.feed(data)
+
+    def finish(self) -> Answer:
+        complete = self._body.finish() or self.closed
+        return Answer(
+            usage=self._total(complete),
+            model=self._model,
+            id=self._id,
+            finish=tuple(reason for _, reason in sorted(self._finish.items())),
+            complete=complete,
+        )
+
+    def named(self, model: object, identity: object) -> None:
+        """Keeps the first model and id that the answer names."""
+        if self._model is None and isinstance(model, str) and len(model) <= MAX_NAME:
+            self._model = model
+        if self._id is None and isinstance(identity, str) and len(identity) <= MAX_NAME:
+            self._id = identity
+
+    def ended(self, choice: object, reason: object) -> None:
+        """Keeps why a choice ended."""
+        if isinstance(reason, str) and len(reason) <= MAX_REASON and isinstance(choice, int) and 0 <= choice < MAX_ENDS:
+            self._finish[choice] = reason
+
+    def seen(self, *pieces: object) -> None:
+        """Counts visible text; what is no text counts nothing."""
+        for piece in pieces:
+            if isinstance(piece, str):
+                self.characters += len(piece)
+
+    def _total(self, complete: bool) -> Usage:
+        if not 0 < self._status < 400:
+            return Usage()
+        body = self._body
+        unread = body.size if body.kind == "bytes" or (body.overflowed and self.usage is None) else 0
+        output = counted(self.characters + unread) if self.generates else 0
+        if self.usage is None:
+            return Usage(output=output, source="counted")
+        if complete or body.overflowed or self.usage.output >= output:
+            return self.usage
+        return msgspec.structs.replace(self.usage, output=output, source="counted")
+
+
 class Dialect(ABC):
     """One dialect of the wire. Instances hold no state."""
 
@@ -118,11 +283,55 @@ class Dialect(ABC):
         """A fresh meter for the answer to these calls."""
 
     @abstractmethod
-    def clampable(self, op: Op) -> Mapping[str, Path]:
-        """Plain name of each numeric or boolean field that a policy may clamp -> its place in the body."""
+    def clampable(self, op: Op) -> Mapping[str, tuple[Path, ...]]:
+        """Plain name of each numeric or boolean field that a policy may clamp -> its places in the body.
+
+        The first place is the one for a body that has none of them.
+        """
+
+    def places(self, op: Op, name: str, body: Json) -> tuple[Path, ...]:
+        """Where a clamp of this field has to be written in this body: where it stands, else the one place for it.
+
+        Raises KeyError for a field that this operation can't clamp.
+        """
+        paths = self.clampable(op)[name]
+        present = tuple(path for path in paths if _reach(body, path) == len(path))
+        return present or (max(paths, key=lambda path: _reach(body, path)),)
 
     def rewrite(self, body: bytes, edits: Mapping[Path, Json]) -> bytes:
         """The body with these fields changed and nothing else; no edits give the same bytes back."""
-        from gateway.wire.json import edit
-
         return edit(body, edits)
+
+    def ask_usage(self, route: Route, body: bytes) -> bytes | None:
+        """The body with the stream's usage asked for; None where there is nothing to ask or the caller did."""
+        return None
+
+    def hider(self, route: Route) -> Hider | None:
+        """Takes the usage that `ask_usage` asked for out of the answer again."""
+        return None
+
+    def lines(self, route: Route, content_type: bytes, parse_line: ParseLine) -> Lines | None:
+        """A fold over the lines of this upload; None where it has none."""
+        return None
+
+
+def openai_path(path: str, leaf: str) -> tuple[str, str | None] | None:
+    """Template, and the model where the path names it (Azure's deployments), of an OpenAI path that ends in `leaf`."""
+    if not path.endswith(leaf):
+        return None
+    prefix = path[: -len(leaf)]
+    if prefix in PREFIXES:
+        return prefix + leaf, None
+    deployment = prefix.removeprefix(DEPLOYMENTS)
+    if deployment != prefix and deployment and "/" not in deployment:
+        return f"{DEPLOYMENTS}{{model}}{leaf}", deployment
+    return None
+
+
+def _reach(body: Json, path: Path) -> int:
+    """How many steps of a path exist in a body."""
+    for at, step in enumerate(path):
+        if not isinstance(body, dict) or step not in body:
+            return at
+        body = body[step]
+    return len(path)

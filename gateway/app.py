@@ -1,0 +1,178 @@
+"""Shell. The only place that builds objects: from settings to a `Core`, a `Gate`, a `Relay`, and the rules in force."""
+
+import socket
+import sys
+from collections.abc import Callable
+from importlib import resources
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from pydantic import SecretStr
+
+from gateway import __version__
+from gateway.accounts import Directory, load_accounts
+from gateway.edge import gate, relay
+from gateway.edge.admission import Admission
+from gateway.edge.core import Core
+from gateway.edge.exchange import ASGIApp
+from gateway.edge.pool import make_upstream
+from gateway.edge.upstream import Upstream
+from gateway.errors import Mistake
+from gateway.ledger.line import Service
+from gateway.pepper import load_pepper
+from gateway.policy.loader import PolicyErrors
+from gateway.policy.loader import load as load_policy
+from gateway.policy.model import Policy
+from gateway.refusals import Vendor
+from gateway.settings import Settings
+from gateway.settings import load as load_settings
+from gateway.stores.accounts import MemoryAccounts
+from gateway.stores.journal import Journal
+from gateway.stores.memory import MemoryLimits
+from gateway.telemetry.lines import LineWriter
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracer
+
+__all__ = ["VENDORS", "Gate", "Relay", "build_core", "default_policy", "read_rules", "rule_files", "upstreams_of"]
+
+T = TypeVar("T")
+VENDORS: tuple[Vendor, ...] = ("openai", "anthropic", "gemini")
+
+
+class Gate(gate.Gate):
+    """`Gate(app)`: accounts, limits and records around any ASGI app, configured by `GAUGER_*` settings.
+
+    For FastAPI: `app.add_middleware(gateway.Gate)`; for vLLM: `vllm serve --middleware gateway.Gate`.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings | None = None, *, core: Core | None = None) -> None:
+        super().__init__(app, core or build_core(settings or load_settings()[0]))
+
+
+class Relay(relay.Relay):
+    """`Relay("https://api.example.com")`: a streaming reverse proxy as an ASGI app, alone or inside a `Gate`."""
+
+    def __init__(self, upstream: str | None = None, settings: Settings | None = None) -> None:
+        given = {} if upstream is None else {"upstream": upstream}
+        chosen = settings or load_settings(None, **given)[0]
+        super().__init__(
+            upstreams_of(chosen, upstream),
+            credentials=relay.Credentials(chosen.credential, _vendor_keys(chosen)),
+            preserve_host=chosen.preserve_host,
+        )
+
+
+def upstreams_of(settings: Settings, default: str | None = None) -> dict[Vendor, Upstream]:
+    """One upstream a vendor; vendors with the same URL share one pool. Raises Mistake for a wrong or missing URL."""
+    made: dict[str, Upstream] = {}
+    found: dict[Vendor, Upstream] = {}
+    for vendor in VENDORS:
+        url = settings.upstreams.get(vendor) or default or settings.upstream
+        if url is None:
+            raise Mistake(
+                f"there is no upstream for {vendor}", place="upstream", hint="set GAUGER_UPSTREAM or `--upstream URL`"
+            )
+        if url not in made:
+            made[url] = make_upstream(url, settings)
+        found[vendor] = made[url]
+    return found
+
+
+def build_core(
+    settings: Settings, *, stream: BinaryIO | None = None, rules: tuple[Policy, Directory] | None = None
+) -> Core:
+    """Everything that requests share. `stream` is where request lines go (standard output by default)."""
+    policy, directory = rules or read_rules(settings)
+    limits = MemoryLimits(max_cells=settings.max_cells)
+    lines = LineWriter(stream or sys.stdout.buffer, capacity=settings.log_queue)
+    metrics = Metrics()
+    service = Service("gauger", __version__, settings.service_instance or f"{socket.gethostname()}:{settings.port}")
+    admission = Admission(
+        max_inflight=settings.max_inflight,
+        max_body=settings.max_body,
+        max_upload=settings.max_upload,
+        body_budget=settings.body_budget,
+        body_timeout=settings.body_timeout,
+    )
+    core = Core(
+        policy=policy,
+        directory=directory,
+        pepper=load_pepper(settings),
+        trusted=networks(settings.trusted_proxies),
+        admission=admission,
+        limits=limits,
+        accounts=MemoryAccounts(settings.max_accounts),
+        journal=Journal(),
+        lines=lines,
+        metrics=metrics,
+        tracer=Tracer(settings.tracing, version=service.version, instance=service.instance),
+        kill=not settings.enforce,
+        usage_ask=settings.usage_ask,
+        log_format=settings.log_format,
+        service=service,
+    )
+    core.watch()
+    return core
+
+
+def networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The trusted proxies. Raises Mistake for what is no network."""
+    try:
+        return tuple(ip_network(text) for text in texts)
+    except ValueError as error:
+        raise Mistake(str(error), place="trusted_proxies", hint="write networks, as in 10.0.0.0/8,::1/128") from None
+
+
+def default_policy() -> Path:
+    """The policy that is shipped: beside the sources in a checkout, inside the package in a wheel."""
+    beside = Path(__file__).parent.parent / "policies" / "default.yaml"
+    inside = Path(str(resources.files("gateway"))) / "_policies" / "default.yaml"
+    return beside if beside.is_file() else inside
+
+
+def rule_files(settings: Settings, policy: Policy | None = None) -> list[Path]:
+    """The files whose content decides: the policy, and the accounts file that it names."""
+    path = settings.policy or default_policy()
+    directory = policy.identity.directory if policy is not None else None
+    return [path] if directory is None else [path, path.parent / directory]
+
+
+def read_rules(settings: Settings) -> tuple[Policy, Directory]:
+    """The policy and its accounts. Raises Mistake with every finding in it, one a line."""
+    path = settings.policy or default_policy()
+    policy = _located(lambda: load_policy(_read(path), str(path), lambda name: _read(path.parent / name)))
+    if policy.identity.directory is None:
+        return policy, Directory.empty()
+    file = path.parent / policy.identity.directory
+    return policy, _located(lambda: load_accounts(_read(file), str(file), frozenset(policy.plans)))
+
+
+def _located(load: Callable[[], T]) -> T:
+    """What `load` returns; its findings become one Mistake with a line each."""
+    try:
+        return load()
+    except PolicyErrors as errors:
+        raise Mistake(
+            "\n".join(map(str, errors.findings)), hint="`gauger check FILE` shows each with its line"
+        ) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Mistake(f"can't be read: {error.strerror}", place=str(path)) from None
+
+
+def _vendor_keys(settings: Settings) -> dict[Vendor, str]:
+    """The keys of `credential=replace`. Raises Mistake where one could not stand in a header."""
+    keys: dict[Vendor, str] = {}
+    for vendor in VENDORS:
+        secret: SecretStr | None = getattr(settings, f"{vendor}_key")
+        if secret is not None:
+            key = secret.get_secret_value()
+            if not key or not key.isascii() or not key.isprintable() or " " in key:
+                raise Mistake("is not a key that fits a header", place=f"{vendor}_key")
+            keys[vendor] = key
+    return keys

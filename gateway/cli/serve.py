@@ -1,0 +1,135 @@
+"""Shell. `gauger serve`: the gateway on one port, the operator's side on another."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway import __version__, standin
+from gateway.app import Gate, Relay, build_core, read_rules, rule_files
+from gateway.edge.core import Core
+from gateway.edge.finish import refused_below
+from gateway.edge.ops import operator_app
+from gateway.edge.server import Server, bounds_of, make_server, run
+from gateway.reload import Reloader
+from gateway.settings import Settings, load
+from gateway.telemetry import events
+
+__all__ = ["command"]
+
+RENEW = 30.0  # s between renewals of the leases of requests under way; leases last minutes
+
+
+@click.command("serve")
+@click.option("--upstream", metavar="URL", help="the model API in front of which it sits [none: a stand-in model]")
+@click.option("--policy", type=click.Path(path_type=Path), help="policy file [the default policy that is shipped]")
+@click.option("--host", help="address of the data port [127.0.0.1]")
+@click.option("--port", type=int, help="the data port [8080]")
+@click.option("--ops-port", type=int, help="the operator's port: /livez /readyz /metrics [8081]")
+@click.option("--log-format", type=click.Choice(["gauger", "otel", "ecs"]), help="names in the request lines [gauger]")
+@click.option("--config", type=click.Path(path_type=Path), envvar="GAUGER_CONFIG", help="TOML settings file")
+def command(config: Path | None, **given: Any) -> None:
+    """Start the gateway.
+
+    Without an upstream it starts an embedded stand-in model, so that you can try everything on your own machine.
+    One record a request goes to standard output, everything else to standard error.
+
+    \b
+    Signals: SIGTERM, SIGINT  stop taking requests, let the running ones end, exit
+             SIGHUP           read the policy and the accounts again
+             SIGUSR1          kill switch on or off: decide everything, do nothing
+    """
+    settings, _ = load(config, **{name: value for name, value in given.items() if value is not None})
+    import uvloop
+
+    uvloop.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until a signal says stop. Raises Mistake before anything listens if something is wrong."""
+    core = build_core(settings, rules=read_rules(settings))
+    events.configure(settings.log_level, service=core.service)
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(core.aclose)
+        upstream = settings.upstream
+        standing_in = upstream is None and not settings.upstreams
+        if standing_in:
+            upstream = (await stack.enter_async_context(standin.serving())).url
+        relay = Relay(upstream, settings)
+        stack.push_async_callback(relay.aclose)
+        core.watch_upstreams(relay.upstreams.values())
+        gate = Gate(relay, core=core)
+        data = make_server(
+            gate, settings.host, settings.port, bounds_of(settings), on_refusal=lambda r: refused_below(core, r)
+        )
+        ops = make_server(operator_app(core), settings.ops_host, settings.ops_port, bounds_of(settings, tls=False))
+        reloader = Reloader(core, lambda: rule_files(settings, core.policy), lambda: read_rules(settings))
+        tasks = [asyncio.create_task(_renew(core))]
+        if settings.reload_interval:
+            tasks.append(asyncio.create_task(reloader.run(settings.reload_interval)))
+        for task in tasks:
+            stack.callback(task.cancel)
+        _on_signals(core, reloader, stop)
+
+        def started() -> None:
+            _banner(settings, core, data, ops, f"an embedded stand-in model ({upstream})" if standing_in else upstream)
+
+        await run([data, ops], stop, started=started, settings=settings)
+        events.get("serve").info("stopped")
+
+
+async def _renew(core: Core) -> None:
+    """Keeps the leases of long streams: a lease is a promise with a deadline, renewed while its request lives."""
+    while True:
+        await asyncio.sleep(RENEW)
+        now = core.clock.now()
+        for request in list(core.live):
+            await core.limits.renew(request, now)
+
+
+def _on_signals(core: Core, reloader: Reloader, stop: asyncio.Event) -> None:
+    log = events.get("serve")
+
+    def end() -> None:
+        core.admission.draining = True
+        if not stop.is_set():
+            log.info("draining", inflight=core.admission.inflight)
+        stop.set()
+
+    def switch() -> None:
+        core.kill = not core.kill
+        log.warning("kill switch", enforcing=not core.kill)
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, end)
+    loop.add_signal_handler(signal.SIGINT, end)
+    loop.add_signal_handler(signal.SIGHUP, lambda: reloader.look(force=True))
+    loop.add_signal_handler(signal.SIGUSR1, switch)
+
+
+def _banner(settings: Settings, core: Core, data: Server, ops: Server, upstream: str | None) -> None:
+    """What is listening where. For people on a terminal; a line of the log for everybody else."""
+    events.get("serve").info(
+        "started", url=data.url, ops_url=ops.url, policy=core.policy.id, digest=core.policy.digest, version=__version__
+    )
+    model = "gpt-4o-mini"
+    show = [
+        "",
+        f"  Gauger {__version__}",
+        f"  gateway   {data.url}   OpenAI, Anthropic and Gemini paths",
+        f"  upstream  {upstream or ', '.join(sorted(settings.upstreams.values()))}",
+        f"  policy    {settings.policy or 'policies/default.yaml'} ({core.policy.id}, {core.policy.digest})"
+        + ("" if settings.enforce and core.policy.mode == "enforce" else ", shadow: nothing is enforced"),
+        f"  operator  {ops.url}   /livez /readyz /metrics",
+        "",
+        "  Try:",
+        f"    curl {data.url}/v1/chat/completions -H 'authorization: Bearer sk-me' \\",
+        "      -H 'content-type: application/json' \\",
+        f'      -d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "hello"}}]}}\'',
+        "",
+    ]
+    click.echo("\n".join(show), err=True)

@@ -1,0 +1,106 @@
+"""Shell. What every request of a process shares: the policy in force, the stores, the clock, the pens."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+
+import httpx
+
+from gateway.accounts import Directory
+from gateway.edge.admission import Admission
+from gateway.edge.clock import Clock
+from gateway.edge.exchange import Exchange
+from gateway.edge.tokens import Jwks
+from gateway.edge.upstream import Upstream
+from gateway.identity import untrusted_headers
+from gateway.ledger.line import Service
+from gateway.pepper import Pepper
+from gateway.policy.model import Policy
+from gateway.stores.accounts import MemoryAccounts
+from gateway.stores.journal import Journal
+from gateway.stores.memory import MemoryLimits
+from gateway.telemetry.lines import LineWriter
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracer
+
+__all__ = ["Core"]
+
+
+@dataclass
+class Core:
+    """One object, built in `app.py`, swapped nowhere; `policy`, `directory` and `kill` are pointers that move."""
+
+    policy: Policy
+    directory: Directory
+    pepper: Pepper
+    trusted: tuple[IPv4Network | IPv6Network, ...]
+    admission: Admission
+    limits: MemoryLimits
+    accounts: MemoryAccounts
+    journal: Journal
+    lines: LineWriter
+    metrics: Metrics
+    tracer: Tracer
+    clock: Clock = field(default_factory=Clock)
+    http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)  # the control plane's
+    jwks: Jwks | None = None
+    kill: bool = False
+    usage_ask: bool = False
+    log_format: str = "gauger"
+    service: Service = field(default_factory=Service)
+    _former: list[Jwks] = field(default_factory=list)  # of policies that are no longer in force
+    live: dict[str, Exchange] = field(default_factory=dict)  # requests between draw and settle, by id
+
+    def __post_init__(self) -> None:
+        if self.policy.identity.jwt is not None:
+            self.jwks = Jwks(self.policy.identity.jwt, self.http)
+
+    def watch(self) -> None:
+        """Has the gauges of this process read at each scrape."""
+        watch, limits, lines = self.metrics.watch, self.limits, self.lines
+        watch("gauger_in_flight", lambda: self.admission.inflight)
+        watch("gauger_leases", lambda: limits.leases)
+        watch("gauger_ledger_keys", lambda: limits.cells)
+        watch("gauger_ledger_evicted_live_total", lambda: limits.evicted_live)
+        watch("gauger_accounts", lambda: len(self.accounts))
+        watch("gauger_store_degraded", lambda: 0)
+        watch("gauger_clock_skew_seconds", lambda: self.clock.skew)
+        watch("gauger_log_waiting", lambda: lines.waiting)
+        watch("gauger_log_dropped_total", lambda: lines.dropped)
+        self.metrics.policy(self.policy.id, self.policy.version, self.policy.digest)
+
+    def adopt(self, policy: Policy, directory: Directory) -> None:
+        """Puts new rules in force for the requests that come from now on. State stays."""
+        if policy.identity.jwt != self.policy.identity.jwt:
+            if self.jwks is not None:
+                self._former.append(self.jwks)
+            self.jwks = None if policy.identity.jwt is None else Jwks(policy.identity.jwt, self.http)
+        self.policy, self.directory = policy, directory
+        self.metrics.policy(policy.id, policy.version, policy.digest)
+
+    def watch_upstreams(self, upstreams: Iterable[Upstream]) -> None:
+        """Has the connections to these upstreams counted."""
+        distinct = set(upstreams)
+
+        def read() -> dict[str, float]:
+            stats = [upstream.stats for upstream in distinct]
+            return {
+                "open": sum(s.open for s in stats),
+                "idle": sum(s.idle for s in stats),
+                "waiting": sum(s.waiting for s in stats),
+            }
+
+        self.metrics.watch("gauger_upstream_connections", read)
+
+    def untrusted(self, peer: str | None) -> frozenset[bytes]:
+        """Identity headers that this peer may not set: they are removed, so the wrapped app can't be fooled either."""
+        return untrusted_headers(self.policy.identity, peer, self.trusted)
+
+    async def aclose(self) -> None:
+        """Flushes the lines and ends what runs beside the requests."""
+        for jwks in (self.jwks, *self._former):
+            if jwks is not None:
+                await jwks.aclose()
+        await self.http.aclose()
+        self.tracer.close()
+        self.lines.close()

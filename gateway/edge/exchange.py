@@ -1,0 +1,198 @@
+"""Shell. One request on its way through the rungs: what is known of it so far, and its two ASGI channels."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter_ns
+from typing import Any
+
+from gateway.decide import End, Facts, Verdict
+from gateway.errors import Refusal
+from gateway.identity import Caller
+from gateway.ledger.record import Ruled
+from gateway.observe import Observation, safe_name
+from gateway.policy.model import Policy
+from gateway.protocols import Answer, Call, Dialect, Hider, Meter, Route
+from gateway.quotas import Drawn, Reading
+from gateway.refusals import Vendor
+from gateway.telemetry.tracing import Trace
+
+__all__ = ["ASGIApp", "Aborted", "ClientGone", "Exchange", "Message", "Receive", "Scope", "Send"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole."""
+
+
+class Aborted(Exception):
+    """The answer can't be ended well; the connection must break so that the client sees it."""
+
+
+class Exchange:
+    """The mutable state of one request in the shell. Nothing of it but Facts, Verdict and Outcome is kept."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self.started = perf_counter_ns()
+        self.id = request_id
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.headers: Headers = scope["headers"]
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        query: bytes = scope.get("query_string") or b""
+        self.raw_path = path
+        self.raw_target = path + b"?" + query if query else path
+        self.peer: str | None = scope["client"][0] if scope.get("client") else None
+        length = chunked = None
+        self.client_request_id: str | None = None
+        self.traceparent = self.tracestate = b""
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
+            elif name == b"transfer-encoding":
+                chunked = value
+            elif name in (b"x-client-request-id", b"x-request-id"):
+                self.client_request_id = _short(value)
+            elif name == b"traceparent":
+                self.traceparent = value
+            elif name == b"tracestate":
+                self.tracestate = value
+        self.content_length = int(length) if length is not None and length.isdigit() and len(length) < 16 else None
+        self.has_body = bool(self.content_length) or chunked is not None
+        # rung by rung
+        self.admitted = False
+        self.held = 0
+        self.body_read = not self.has_body
+        self.max_bytes = 0  # of a body that streams through; 0 = not counted
+        self.body: bytes | None = None  # set = this is what the wrapped app receives
+        self.bytes_in = 0
+        self.caller: Caller | None = None
+        self.vendor: Vendor = "openai"
+        self.dialect: Dialect | None = None
+        self.route: Route | None = None
+        self.calls: tuple[Call, ...] = ()
+        self.seen: Observation | None = None
+        self.lines: Any = None  # folds the lines of an upload as they stream through
+        self.policy: Policy | None = None
+        self.now = 0
+        self.facts: Facts | None = None
+        self.verdict: Verdict | None = None
+        self.ruled: Ruled | None = None
+        self.drawn: Drawn | None = None
+        self.trace: Trace | None = None
+        # the answer
+        self.added: Headers = []  # headers that we add to the answer, replacing those of the same name
+        self.meter: Meter | None = None
+        self.hider: Hider | None = None
+        self.answer = Answer()
+        self.status = 0
+        self.upstream_status = 0
+        self.upstream_request_id: str | None = None
+        self.relayed = False  # the wrapped app has been called
+        self.finished = False
+        self.bytes_out = 0
+        self.asked = 0  # perf_counter_ns when the wrapped app was called
+        self.head_at = 0  # perf_counter_ns of the answer's head
+        self.first_byte = 0  # perf_counter_ns of the answer's first body byte
+        self.refusal: Refusal | None = None
+        self.end: End | None = None
+        self.error = ""
+        self.timings: dict[str, int] = {}
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        return self.drawn.readings if self.drawn is not None else ()
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a request field; empty where there is none."""
+        return next((value for found, value in self.headers if found == name), b"")
+
+    async def receive(self) -> Message:
+        """The wrapped app's receive: the body that we read (or changed), else what streams through, counted."""
+        body = self.body
+        if body is not None:
+            self.body = None
+            return {"type": "http.request", "body": body, "more_body": False}
+        message = await self._receive()
+        if message["type"] == "http.request":
+            chunk = message.get("body", b"")
+            self.bytes_in += len(chunk)
+            if self.max_bytes and self.bytes_in > self.max_bytes:
+                raise Refusal(
+                    "too_large", 413, "request_too_large", f"The upload is over {self.max_bytes} bytes.", close=True
+                )
+            if self.lines is not None:
+                self.lines.feed(chunk)
+            if not message.get("more_body", False):
+                self.body_read = True
+        elif message["type"] == "http.disconnect" and not self.finished and self.end is None:
+            self.end = "client_abort"
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The wrapped app's send: adds our headers and meters the bytes, which pass unchanged."""
+        if message["type"] == "http.response.body":
+            chunk = message.get("body", b"")
+            if chunk:
+                if not self.first_byte:
+                    self.first_byte = perf_counter_ns()
+                self.bytes_out += len(chunk)
+                if self.meter is not None:
+                    self.meter.feed(chunk)
+                if self.hider is not None:
+                    message = {**message, "body": self.hider.feed(chunk)}
+            if not message.get("more_body", False):
+                self.finished = True
+                if self.hider is not None:
+                    message = {**message, "body": message.get("body", b"") + self.hider.finish()}
+        elif message["type"] == "http.response.start":
+            message = self._begin(message)
+        await self._send(message)
+
+    def _begin(self, message: Message) -> Message:
+        self.status = message["status"]
+        self.head_at = perf_counter_ns()
+        headers = list(message.get("headers", ()))
+        content_type = coding = b""
+        seen = set()
+        for name, value in headers:
+            lower = name.lower()
+            seen.add(lower)
+            if lower == b"content-type":
+                content_type = value
+            elif lower == b"content-encoding":
+                coding = value
+            elif lower in (b"x-request-id", b"request-id"):
+                self.upstream_request_id = _short(value)
+        if not self.relayed:  # our own refusal: nothing to meter
+            return message
+        if self.end is None:
+            self.upstream_status = self.status
+        if self.meter is not None:
+            self.meter.start(self.status, content_type, coding)
+        if self.hider is not None:
+            plain = content_type.startswith(b"text/event-stream") and coding in (b"", b"identity")
+            if not plain:
+                self.hider = None
+        ours = {name for name, _ in self.added}
+        kept = [pair for pair in headers if pair[0].lower() not in ours]
+        if self.hider is not None:
+            kept = [pair for pair in kept if pair[0].lower() != b"content-length"]
+        for name in (b"x-request-id", b"request-id"):
+            if name in seen:
+                break
+        else:
+            name = b"request-id" if self.vendor == "anthropic" else b"x-request-id"
+            kept.append((name, self.id.encode()))
+        return {**message, "headers": kept + self.added}
+
+
+def _short(value: bytes) -> str | None:
+    """An id from outside made fit for a record: at most 64 safe characters, else dropped."""
+    text = value.decode("latin-1")
+    return text if 0 < len(text) <= 64 and safe_name(text) == text else None

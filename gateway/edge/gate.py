@@ -1,0 +1,218 @@
+"""Shell. The life of a request, one rung after the other. Wraps any ASGI app."""
+
+import asyncio
+from time import perf_counter_ns
+
+from gateway import dialects
+from gateway.decide import Facts, Verdict, actual, judge, settle
+from gateway.edge import finish
+from gateway.edge.core import Core
+from gateway.edge.exchange import Aborted, ASGIApp, ClientGone, Exchange, Receive, Scope, Send
+from gateway.edge.finish import NOBODY
+from gateway.errors import Refusal
+from gateway.identity import Caller, identify
+from gateway.ledger.record import Ruled, Settled
+from gateway.observe import Observation, observe
+from gateway.protocols import Call
+from gateway.refusals import limit_headers, refusal_of
+from gateway.telemetry import events
+from gateway.telemetry.ids import ulid
+from gateway.wire.http import canonical, internal
+
+__all__ = ["Gate"]
+
+log = events.get("gate")
+TRACE_FIELDS = frozenset({b"traceparent", b"tracestate"})
+
+
+class Gate:
+    """ASGI middleware: identifies, observes, measures, judges, acts and settles around `app`."""
+
+    def __init__(self, app: ASGIApp, core: Core) -> None:
+        self.app = app
+        self.core = core
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.handle(Exchange(scope, receive, send, ulid()), receive)
+        elif scope["type"] == "websocket":  # realtime is not judged yet, so it is not passed either
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self.app(scope, receive, send)
+
+    async def handle(self, x: Exchange, receive: Receive) -> None:
+        """The life of a request, top to bottom. Every rung is one call."""
+        core = self.core
+        x.policy = core.policy
+        try:
+            core.admission.enter(x)  # 1 accept
+            self._trace(x)
+            x.caller = await self._identify(x)  # 2 identify
+            await self._parse(x, receive)  # 3 parse, 4 observe: prompt text ends here
+            self._judge(x)  # 5 measure, 6 judge
+            await self._act(x)  # 7 act
+            await self._relay(x)  # 8 relay
+        except Refusal as refusal:
+            await self._refuse(x, refusal, receive)
+        except ClientGone:
+            x.end = "client_abort"
+        except Aborted:
+            raise
+        except asyncio.CancelledError:
+            x.end = x.end or "client_abort"
+            raise
+        except Exception as error:
+            x.end, x.error = "crash", type(error).__name__
+            log.exception("crash", request_id=x.id, error_type=x.error)
+            if not x.status:
+                await self._refuse(x, Refusal("internal", 500, "internal_error", "The gateway failed."), receive)
+            if x.relayed:
+                raise
+        finally:
+            await asyncio.shield(self._settle(x))  # 9 settle, whatever happened
+
+    def _trace(self, x: Exchange) -> None:
+        core = self.core
+        untrusted = core.untrusted(x.peer)
+        x.trace = core.tracer.begin(x.traceparent, x.tracestate)
+        headers = [
+            pair
+            for pair in x.headers
+            if pair[0] not in TRACE_FIELDS and pair[0] not in untrusted and not internal(pair[0])
+        ]
+        headers.append((b"traceparent", x.trace.header()))
+        if x.trace.state:
+            headers.append((b"tracestate", x.trace.state))
+        x.scope = {**x.scope, "headers": headers, "gauger": x}
+
+    async def _identify(self, x: Exchange) -> Caller:
+        core, scope = self.core, x.scope
+        rules = core.policy.identity
+        names = [name for name, _ in x.headers]
+        x.vendor = dialects.vendor_of(x.raw_path.decode("latin-1"), names)
+        claims = await core.jwks.claims(x.headers) if core.jwks is not None else None
+        query = scope.get("query_string") or b""
+        return identify(x.headers, query, x.peer, rules, core.directory, core.pepper, claims, core.trusted)
+
+    async def _parse(self, x: Exchange, receive: Receive) -> None:
+        scope = x.scope
+        found = dialects.match(scope["method"], canonical(x.raw_path))
+        if found is None:
+            x.route = dialects.OPAQUE[x.vendor]
+            self.core.admission.upload(x)
+            x.seen = observe(x.route, (), x.content_length or 0)
+            return
+        dialect, route = found
+        x.dialect, x.route, x.vendor = dialect, route, route.vendor
+        if route.kind == "upload":
+            self.core.admission.upload(x)
+            x.lines = dialect.lines(route, x.header(b"content-type"), _parse_line)
+            x.seen = observe(route, (), x.content_length or 0)
+        else:
+            started = perf_counter_ns()
+            body = await self.core.admission.body(x, receive)
+            x.bytes_in = len(body)
+            parsing = perf_counter_ns()
+            x.calls = dialect.parse(route, body)
+            x.seen = observe(route, x.calls, len(body))
+            x.timings["body"], x.timings["parse"] = parsing - started, perf_counter_ns() - parsing
+            asked = dialect.ask_usage(route, body) if self.core.usage_ask else None
+            if asked is not None:
+                body, x.hider = asked, dialect.hider(route)
+            x.body = body
+            finish.reframe(x, len(body))
+        x.meter = dialect.meter(route, x.calls)
+
+    def _judge(self, x: Exchange, rejected: str = "") -> None:
+        """Rungs 5 and 6. The state step and its row are one section: nothing awaits between them."""
+        core, policy = self.core, x.policy
+        assert policy is not None
+        started = perf_counter_ns()
+        caller, seen = x.caller or NOBODY, x.seen or Observation(op="rejected")
+        x.now = now = core.clock.now()
+        x.facts = facts = Facts(caller, seen, core.accounts.get(caller.account).limits, core.kill, rejected)
+        try:
+            if caller is NOBODY:
+                x.verdict = Verdict("reject", "reject", refuse=rejected)
+            else:
+                x.verdict = core.accounts.update(caller.account, lambda state: judge(policy, state, facts, now))
+        except Exception as error:  # a defect of ours: the policy says whether callers pay for it
+            log.exception("judging failed", request_id=x.id)
+            core.metrics.policy_error("judge")
+            name = type(error).__name__
+            lenient = policy.on_error == "allow"
+            x.verdict = Verdict(error=name) if lenient else Verdict("block", "block", refuse="policy_error", error=name)
+        x.ruled = Ruled(core.journal.next(), now, x.id, policy.digest, facts, x.verdict)
+        core.journal.append(x.ruled)
+        x.timings["decide"] = perf_counter_ns() - started
+
+    async def _act(self, x: Exchange) -> None:
+        core, verdict, policy = self.core, x.verdict, x.policy
+        assert verdict is not None
+        assert policy is not None
+        if verdict.refuse:
+            raise finish.refusal_for(verdict)
+        started = perf_counter_ns()
+        x.drawn = drawn = await core.limits.draw(x.id, verdict.draws, x.now)
+        core.live[x.id] = x
+        x.timings["limit"] = perf_counter_ns() - started
+        shown = policy.exposure
+        x.added = limit_headers(x.vendor, drawn.readings, x.now, ietf=shown.ietf, dialect=shown.dialect)
+        if not drawn.ok:
+            raise refusal_of(drawn.readings, policy.limits_of(x.caller.plan if x.caller else None))
+
+    async def _relay(self, x: Exchange) -> None:
+        x.relayed, x.asked = True, perf_counter_ns()
+        await self.app(x.scope, x.receive, x.send)
+        if not x.finished and x.end is None:
+            x.end = "client_abort"
+
+    async def _refuse(self, x: Exchange, refusal: Refusal, receive: Receive) -> None:
+        """Answers in the caller's words, unless an answer has begun: then only the connection can say it."""
+        x.refusal = refusal
+        if x.end is None:
+            x.end = "refused"
+        x.error = x.error or refusal.code
+        if x.facts is None:
+            self._judge(x, refusal.code)
+        if x.status:
+            raise Aborted(refusal.code)
+        if not await self.core.admission.drain(x, receive):
+            refusal.close = True
+        x.relayed = False
+        await finish.answer(x, refusal)
+
+    async def _settle(self, x: Exchange) -> None:
+        """Rung 9. The reservation and the lease return, the state learns, one line is written."""
+        core, policy = self.core, x.policy
+        assert policy is not None
+        core.live.pop(x.id, None)
+        core.admission.leave(x)
+        if x.ruled is None:
+            self._judge(x, x.error or "client_gone")
+        ruled = x.ruled
+        assert ruled is not None
+        facts, verdict = ruled.facts, ruled.verdict
+        outcome = finish.outcome(x, verdict)
+        now = core.clock.now()
+        if x.drawn is not None and x.drawn.ok:
+            settled = await core.limits.settle(x.id, actual(policy, facts, verdict, outcome), now)
+            outcome = finish.with_settled(outcome, settled)
+        row = Settled(core.journal.next(), now, x.id, facts.caller.account, outcome)
+        try:
+            if facts.caller is not NOBODY and not facts.rejected:
+                core.accounts.update(
+                    facts.caller.account, lambda state: (settle(policy, state, facts, outcome, now), None)
+                )
+        except Exception:  # the answer is out: what is left is to say so
+            log.exception("settling failed", request_id=x.id)
+            core.metrics.policy_error("settle")
+        core.journal.append(row)
+        finish.report(core, x, ruled, row)
+
+
+def _parse_line(method: str, path: str, body: bytes) -> tuple[Call, ...] | None:
+    """The calls of one line of an uploaded batch; None where no dialect speaks on its path."""
+    found = dialects.match(method, path)
+    return None if found is None or found[1].kind != "call" else found[0].parse(found[1], body)

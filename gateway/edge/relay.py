@@ -1,0 +1,276 @@
+"""Shell. Rung 8: a streaming reverse proxy as an ASGI app. Bytes pass unchanged, as soon as they arrive, both ways.
+
+What is not passed on, and nothing else (RFC 9110 section 7.6.1): the hop-by-hop fields and whatever `Connection`
+names, on the way up and on the way down; `Expect`, because the server has answered it; `gauger-*` fields from outside;
+`Host`, which becomes the upstream's. `Via` is added on the way up (RFC 9110 section 7.6.3). Framing is our own on both
+sides, so what one side understood is what the other is told.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+from gateway.dialects import vendor_of
+from gateway.edge.exchange import Aborted, ClientGone, Exchange, Receive, Scope, Send
+from gateway.edge.upstream import Upstream, UpstreamError, UpstreamResponse
+from gateway.errors import Refusal
+from gateway.refusals import Vendor, render
+from gateway.telemetry.ids import ulid
+from gateway.wire.http import check_head, check_target
+
+__all__ = ["Credentials", "Relay"]
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+NOT_UP = HOP_BY_HOP | {b"host", b"expect", b"content-length"}
+CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
+VIA = (b"via", b"1.1 gauger")
+Headers = list[tuple[bytes, bytes]]
+
+TIMEOUTS = ("timeout_read", "timeout_total", "timeout_connect")
+OURS = ("pool_full", "timeout_pool")
+
+
+class Credentials:
+    """What happens to the caller's key on the way up: it passes, or one of ours takes its place, a vendor each."""
+
+    def __init__(self, mode: Literal["pass", "replace"] = "pass", keys: Mapping[Vendor, str] | None = None) -> None:
+        self.mode = mode
+        self._keys = {vendor: key.encode("ascii") for vendor, key in (keys or {}).items()}
+
+    def apply(self, vendor: Vendor, headers: Headers, target: bytes) -> bytes:
+        """Edits `headers` in place and returns the target; only called with mode `replace`."""
+        headers[:] = [pair for pair in headers if pair[0] not in CREDENTIALS]
+        key = self._keys.get(vendor)
+        if key is not None:
+            if vendor == "openai":
+                headers.append((b"authorization", b"Bearer " + key))
+            else:
+                headers.append((b"x-api-key" if vendor == "anthropic" else b"x-goog-api-key", key))
+        path, mark, query = target.partition(b"?")
+        if mark:
+            parts = [part for part in query.split(b"&") if not _is_key(part.partition(b"=")[0])]
+            return path + b"?" + b"&".join(parts) if parts else path
+        return target
+
+
+class Relay:
+    """`Relay(upstreams)` proxies each vendor's paths to its upstream; `upstreams` maps every vendor to one."""
+
+    def __init__(
+        self,
+        upstreams: Mapping[Vendor, Upstream],
+        *,
+        credentials: Credentials | None = None,
+        preserve_host: bool = False,
+    ) -> None:
+        self.upstreams = upstreams
+        self.credentials = credentials or Credentials()
+        self.preserve_host = preserve_host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        x: Exchange | None = scope.get("gauger")
+        path = scope.get("raw_path") or scope["path"].encode()
+        query = scope.get("query_string") or b""
+        target = path + b"?" + query if query else path
+        headers: Headers = scope["headers"]
+        vendor = x.vendor if x is not None else vendor_of(path.decode("latin-1"), [name for name, _ in headers])
+        started = False
+
+        async def note(message: Any) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            if x is None:  # alone: the gate's checks are ours to make
+                check_target(target)
+                check_head(scope["method"], scope.get("http_version", "1.1"), headers, query)
+            await self._relay(scope, receive, note, vendor, target, headers)
+        except ClientGone:
+            if x is not None:
+                x.end = x.end or "client_abort"
+        except UpstreamError as error:
+            if x is not None and x.end is None:
+                x.end = "timeout" if error.kind in TIMEOUTS else "upstream_error"
+                x.error = error.kind
+            if started:
+                abort = scope.get("extensions", {}).get("gauger.abort")
+                if abort is not None:
+                    abort()
+                raise Aborted(error.kind) from None
+            await _answer(vendor, _refusal(error), x.id if x is not None else ulid(), send)
+        except Refusal as refusal:
+            if x is not None or started:
+                raise
+            await _answer(vendor, refusal, ulid(), send)
+
+    async def _relay(
+        self, scope: Scope, receive: Receive, send: Send, vendor: Vendor, target: bytes, headers: Headers
+    ) -> None:
+        upstream = self.upstreams[vendor]
+        up, length, chunked, host = _upward(headers)
+        if self.credentials.mode == "replace":
+            target = self.credentials.apply(vendor, up, target)
+        body: bytes | AsyncIterator[bytes] | None = None
+        if length or chunked:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientGone
+            first = message.get("body", b"")
+            if message.get("more_body", False):
+                body = _stream(first, receive)
+                length = None if chunked else length
+            else:
+                body, length = first, len(first)
+        elif length == 0:
+            body = b""
+        method: str = scope["method"]
+        async with _Watch(receive, busy=not isinstance(body, bytes | None)):
+            response = await upstream.send(
+                method.encode("ascii"), target, up, body, length, host=host if self.preserve_host else None
+            )
+            try:
+                await send({"type": "http.response.start", "status": response.status, "headers": _downward(response)})
+                while (block := await response.read()) is not None:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+            finally:
+                await response.aclose()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def aclose(self) -> None:
+        """Closes every connection to the upstreams."""
+        for upstream in set(self.upstreams.values()):
+            await upstream.aclose()
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await self.aclose()
+            await send({"type": "lifespan.shutdown.complete"})
+        else:  # websocket: not spoken here yet
+            await receive()
+            await send({"type": "websocket.close", "code": 1002})
+
+
+class _Watch:
+    """Cancels the block when the client leaves, and turns that into ClientGone.
+
+    While a request body is streaming, its reader sees the client leave, and two readers of one channel would steal
+    each other's messages: then the watch begins when the reader is done (`_stream` has read the last piece).
+    """
+
+    def __init__(self, receive: Receive, *, busy: bool) -> None:
+        self._receive = receive
+        self._busy = busy
+        self._gone = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        if not self._busy:
+            main = asyncio.current_task()
+            assert main is not None
+            self._task = asyncio.create_task(self._watch(main))
+
+    async def _watch(self, main: "asyncio.Task[Any]") -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        main.cancel()
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        if self._gone and kind is asyncio.CancelledError:
+            main = asyncio.current_task()
+            if main is not None and main.uncancel() <= 0:
+                raise ClientGone
+
+
+def _is_key(name: bytes) -> bool:
+    """Whether a query parameter is Google's API key, however its name is spelled."""
+    return unquote_to_bytes(name.replace(b"+", b" ")) in (b"key", b"$key")
+
+
+async def _stream(first: bytes, receive: Receive) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        if chunk:
+            yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+def _connection_names(headers: Headers) -> frozenset[bytes]:
+    named = [value for name, value in headers if name == b"connection"]
+    if not named:
+        return frozenset()
+    return frozenset(token.strip().lower() for value in named for token in value.split(b","))
+
+
+def _upward(headers: Headers) -> tuple[Headers, int | None, bool, bytes | None]:
+    """Request fields for the upstream, the declared length, whether the body was chunked, and the client's host."""
+    named = _connection_names(headers)
+    out: Headers = []
+    length: int | None = None
+    chunked = False
+    host: bytes | None = None
+    for pair in headers:
+        name = pair[0]
+        if name in NOT_UP:
+            if name == b"content-length":
+                length = int(pair[1])
+            elif name == b"transfer-encoding":
+                chunked = True
+            elif name == b"host":
+                host = pair[1]
+        elif name not in named and not name.startswith(b"gauger-"):
+            out.append(pair)
+    out.append(VIA)
+    return out, length, chunked, host
+
+
+def _downward(response: UpstreamResponse) -> Headers:
+    named = _connection_names(response.headers)
+    return [pair for pair in response.headers if pair[0] not in HOP_BY_HOP and pair[0] not in named]
+
+
+def _refusal(error: UpstreamError) -> Refusal:
+    kind = error.kind
+    if kind in OURS:
+        return Refusal(
+            "overloaded", 503, "upstream_busy", "All connections to the model server are in use.", retry_after=1
+        )
+    if kind in TIMEOUTS:
+        return Refusal("upstream_timeout", 504, "upstream_timeout", "The model server did not answer in time.")
+    if kind == "invalid":
+        return Refusal("upstream_invalid", 502, "upstream_invalid", "The model server sent an answer that is not HTTP.")
+    return Refusal("upstream_unreachable", 502, "upstream_unreachable", "The model server could not be reached.")
+
+
+async def _answer(vendor: Vendor, refusal: Refusal, request_id: str, send: Send) -> None:
+    headers, body = render(vendor, refusal, request_id)
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,137 @@
+"""Pure. From a policy's limits to the draws of one request, and from an answer's usage to what they really cost."""
+
+from math import ceil
+
+import msgspec
+
+from gateway.identity import Caller
+from gateway.policy.calendar import calendar_window
+from gateway.policy.model import Limit, Policy, TokenWeights
+from gateway.quotas import Draw
+from gateway.usage import Usage
+
+__all__ = ["PERIODS", "Cost", "cell_key", "draws_for", "used"]
+
+PERIODS = {  # µs; a rolling month is 30 days, as everywhere in rate limiting
+    "s": 1_000_000,
+    "min": 60_000_000,
+    "h": 3_600_000_000,
+    "day": 86_400_000_000,
+    "week": 604_800_000_000,
+    "month": 2_592_000_000_000,
+}
+
+
+class Cost(msgspec.Struct, frozen=True, gc=False):
+    """What a request is expected to use. `guess` and `declared` are output tokens over all its choices."""
+
+    requests: int = 1
+    input: int = 0
+    guess: int | None = None  # the account's own p90; None = too few answers yet
+    declared: int | None = None  # the ceiling that the caller named
+    choices: int = 0  # 0 = nothing is generated
+
+    @property
+    def output(self) -> int:
+        """The plain estimate, for the record."""
+        return self.guess if self.guess is not None else min(self.declared or 1000 * self.choices, 1000 * self.choices)
+
+
+def cell_key(limit: Limit, caller: Caller, model: str | None) -> str | None:
+    """The cell that a request draws from, or None where the limit has a dimension that the request lacks.
+
+    Every part is length-prefixed, so no two callers can be made to collide.
+    """
+    parts = [limit.id]
+    for dimension in limit.by:
+        if dimension == "key":
+            value: str | None = caller.key
+        elif dimension == "account":
+            value = caller.account
+        elif dimension == "org":
+            value = caller.org
+        else:
+            value = model
+        if not value:
+            return None
+        parts.append(f"{len(value)}:{value}")
+    return "|".join(parts)
+
+
+def draws_for(
+    policy: Policy, caller: Caller, model: str | None, cost: Cost, now: int, *, shadow: bool = False
+) -> tuple[Draw, ...]:
+    """What one request asks of every limit of its plan that applies to it. `shadow` turns all of them to shadow."""
+    draws = []
+    for limit in policy.limits_of(caller.plan):
+        units = _units(limit, cost)
+        if units is None:
+            continue
+        key = cell_key(limit, caller, model)
+        if key is None:
+            continue
+        rate, window = limit.rate, 0
+        if limit.count == "concurrent":
+            kind, period = "lease", limit.lease
+        elif limit.window == "calendar":
+            kind = "quota"
+            window, end = calendar_window(now, rate.period or "day", policy.timezone)
+            period = end - window
+        else:
+            kind, period = "rate", PERIODS[rate.period or "min"]
+        draws.append(
+            Draw(
+                limit=limit.id,
+                key=key,
+                kind=kind,  # type: ignore[arg-type]
+                unit=limit.count,
+                amount=rate.amount,
+                period=period,
+                capacity=limit.burst,
+                cost=units,
+                window=window,
+                shadow=shadow or limit.shadow,
+            )
+        )
+    return tuple(draws)
+
+
+def _units(limit: Limit, cost: Cost) -> int | None:
+    count = limit.count
+    if count == "concurrent":
+        return 1
+    if count == "requests":
+        return cost.requests
+    if not cost.input and not cost.choices:
+        return None  # no tokens are read or written: a token limit has nothing to say
+    if count == "tokens.input":
+        return cost.input
+    reserved = _reserve(limit, cost)
+    if count == "tokens.output":
+        return reserved if cost.choices else None
+    return cost.input + reserved
+
+
+def _reserve(limit: Limit, cost: Cost) -> int:
+    """Output tokens to hold back until the answer is known: never more than a share of the limit itself."""
+    if not cost.choices:
+        return 0
+    how = limit.reserve
+    if how.guess == "declared" and cost.declared is not None:
+        want = cost.declared
+    else:
+        want = cost.guess if cost.guess is not None else how.first * cost.choices
+        if cost.declared is not None:
+            want = min(want, cost.declared)
+    return max(1, min(want, int(how.at_most * limit.burst)))
+
+
+def used(unit: str, weights: TokenWeights, usage: Usage) -> int:
+    """Units of `unit` that an answer used, with the policy's weights, rounded up."""
+    read = usage.input - (1 - weights.cache_read) * usage.cache_read - (1 - weights.cache_write) * usage.cache_write
+    written = usage.output - (1 - weights.reasoning) * usage.reasoning
+    if unit == "tokens.input":
+        return max(0, ceil(read))
+    if unit == "tokens.output":
+        return max(0, ceil(written))
+    return max(0, ceil(read)) + max(0, ceil(written))

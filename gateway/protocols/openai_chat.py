@@ -1,0 +1,198 @@
+"""Pure. OpenAI chat completions, as OpenAI, Azure, vLLM and most other servers speak them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from gateway.protocols import Call, Dialect, Hider, Json, Meter, Op, Path, Reader, Route, openai_path
+from gateway.refusals import Vendor
+from gateway.wire import fields
+from gateway.wire.fields import Names
+from gateway.wire.json import edit, parse
+from gateway.wire.meters import document_in, is_usage_only, openai_usage
+from gateway.wire.sse import EventFilter
+
+__all__ = ["OpenAIChat"]
+
+CEILINGS = ("max_completion_tokens", "max_tokens")
+CHOICES = ("n", "best_of")
+NUMBERS = ("temperature", "top_p")
+FIELDS = Names(
+    (
+        *CEILINGS,
+        *CHOICES,
+        *NUMBERS,
+        *("model", "messages", "stream", "stream_options", "tools", "functions", "logprobs", "top_logprobs"),
+    )
+)
+MESSAGE = Names(("role", "content", "refusal", "reasoning_content", "tool_calls", "function_call", "name"))
+CLAMPABLE: Mapping[str, tuple[Path, ...]] = {
+    "temperature": (("temperature",),),
+    "top_p": (("top_p",),),
+    "n": (("n",), ("best_of",)),
+    "max_tokens": (("max_completion_tokens",), ("max_tokens",)),  # OpenAI's reasoning models refuse the second
+    "logprobs": (("logprobs",),),
+    "top_logprobs": (("top_logprobs",),),
+}
+
+
+class OpenAIChat(Dialect):
+    """POST /v1/chat/completions (also without `/v1`, and Azure's deployments). Source: OpenAI API reference."""
+
+    vendor: ClassVar[Vendor] = "openai"
+    provider = "openai"
+
+    def match(self, method: str, path: str) -> Route | None:
+        found = openai_path(path, "/chat/completions") if method == "POST" else None
+        if found is None:
+            return None
+        return Route("openai_chat", "openai", found[0], "chat", model=found[1])
+
+    def parse(self, route: Route, body: bytes) -> tuple[Call, ...]:
+        value = parse(body)
+        if type(value) is not dict:
+            fields.wrong("body", "a JSON object")
+        FIELDS.check(value)
+        options = fields.obj(value.get("stream_options"), "stream_options")
+        model = fields.word(value.get("model"), "model")
+        text: list[str] = []
+        messages = fields.items(value.get("messages"), "messages")
+        images, audio = _messages(messages, text)
+        tools = _tools(value, text)
+        alternatives = fields.count(value.get("top_logprobs"), "top_logprobs")
+        asked = fields.flag(value.get("logprobs"), "logprobs")
+        stream = fields.flag(value.get("stream"), "stream")
+        call = Call(
+            op="chat",
+            model=route.model or model,
+            body=value,
+            text=tuple(text),
+            stream=stream,
+            n=fields.largest(value, CHOICES, 1, fields.MAX_CHOICES) or 1,
+            max_tokens=fields.largest(value, CEILINGS),
+            messages=len(messages),
+            tools=tools,
+            images=images,
+            audio=audio,
+            temperature=fields.number(value.get("temperature"), "temperature"),
+            top_p=fields.number(value.get("top_p"), "top_p"),
+            logprobs=(alternatives or 0) if asked or alternatives else None,
+            ask_usage=fields.flag(options.get("include_usage"), "stream_options.include_usage") and stream,
+        )
+        return (call,)
+
+    def meter(self, route: Route, calls: Sequence[Call]) -> Meter:
+        return _ChatMeter()
+
+    def clampable(self, op: Op) -> Mapping[str, tuple[Path, ...]]:
+        return CLAMPABLE if op == "chat" else {}
+
+    def ask_usage(self, route: Route, body: bytes) -> bytes | None:
+        value = parse(body)
+        if type(value) is not dict or value.get("stream") is not True:
+            return None
+        options = value.get("stream_options")
+        if isinstance(options, dict) and options.get("include_usage") is True:
+            return None
+        return edit(body, {("stream_options", "include_usage"): True})
+
+    def hider(self, route: Route) -> Hider | None:
+        return EventFilter(is_usage_only)
+
+
+def _messages(messages: list[Any], text: list[str]) -> tuple[int, int]:
+    """Collects what the model reads; returns the numbers of images and of pieces of audio."""
+    images = audio = 0
+    for message in messages:
+        if type(message) is not dict:
+            fields.wrong("messages", "an array of objects")
+        MESSAGE.check(message)
+        content = message.get("content")
+        if type(content) is str:
+            text.append(content)
+        elif content is not None:
+            for part in fields.items(content, "messages.content"):
+                if type(part) is str:
+                    text.append(part)
+                    continue
+                if type(part) is not dict:
+                    fields.wrong("messages.content", "an array of objects")
+                kind = part.get("type")
+                images += kind in ("image_url", "image") or "image_url" in part
+                audio += kind in ("input_audio", "audio", "audio_url") or "input_audio" in part
+                _append(text, part, ("text", "refusal"), "messages.content")
+        if len(message) > 2:
+            _append(text, message, ("reasoning_content", "refusal"), "messages")
+            for call in fields.items(message.get("tool_calls"), "messages.tool_calls"):
+                called = fields.obj(call, "messages.tool_calls")
+                for name in ("function", "custom"):
+                    function = fields.obj(called.get(name), f"messages.tool_calls.{name}")
+                    _append(text, function, ("name", "arguments", "input"), "messages.tool_calls")
+            function = fields.obj(message.get("function_call"), "messages.function_call")
+            _append(text, function, ("name", "arguments"), "messages.function_call")
+    return images, audio
+
+
+def _append(text: list[str], value: Mapping[str, Any], names: Sequence[str], param: str) -> None:
+    for name in names:
+        if name in value:
+            piece = fields.text(value[name], f"{param}.{name}")
+            if piece:
+                text.append(piece)
+
+
+def _tools(body: Mapping[str, Any], text: list[str]) -> int:
+    """Collects the definitions of tools; returns their number."""
+    tools = fields.items(body.get("tools"), "tools")
+    functions = fields.items(body.get("functions"), "functions")
+    for tool in tools:
+        definition = fields.obj(tool, "tools")
+        for name in ("function", "custom"):
+            _define(fields.obj(definition.get(name), f"tools.{name}"), text)
+    for function in functions:
+        _define(fields.obj(function, "functions"), text)
+    return len(tools) + len(functions)
+
+
+def _define(function: Mapping[str, Any], text: list[str]) -> None:
+    _append(text, function, ("name", "description"), "tools.function")
+    for name in ("parameters", "format"):
+        schema = fields.compact(function.get(name))
+        if schema:
+            text.append(schema)
+
+
+class _ChatMeter(Reader):
+    """`usage` of the document, or of the last event that has one; `[DONE]` closes a stream."""
+
+    def event(self, name: str, data: bytes) -> None:
+        if data == b"[DONE]":
+            self.closed = True
+            return
+        self._read(document_in(data), "delta")
+
+    def document(self, value: Json) -> None:
+        self._read(value, "message")
+
+    def _read(self, value: Json, part: str) -> None:
+        if not isinstance(value, dict):
+            return
+        self.named(value.get("model"), value.get("id"))
+        usage = value.get("usage")
+        if usage is not None:
+            self.usage = openai_usage(usage)
+        choices = value.get("choices")
+        for at, choice in enumerate(choices if isinstance(choices, list) else ()):
+            if not isinstance(choice, dict):
+                continue
+            self.ended(choice.get("index", at), choice.get("finish_reason"))
+            message = choice.get(part)
+            if not isinstance(message, dict):
+                continue
+            self.seen(*map(message.get, ("content", "refusal", "reasoning_content", "reasoning")))
+            calls = message.get("tool_calls")
+            functions = (
+                [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+            )
+            for function in (*functions, message.get("function_call")):
+                if isinstance(function, dict):
+                    self.seen(function.get("name"), function.get("arguments"))

@@ -1,0 +1,178 @@
+"""Shell. Every setting, with its default, its bound and where the value came from.
+
+A setting is read from the command line, then the environment (`GAUGER_` + name), then a TOML file, then its default.
+`gauger config` prints the effective values with their source. A wrong value stops the start with one line each.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from gateway.errors import Mistake
+
+__all__ = ["Settings", "load"]
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Vendors = ("openai", "anthropic", "gemini")
+
+
+class Settings(BaseSettings):
+    """The settings of one gateway process."""
+
+    model_config = SettingsConfigDict(env_prefix="GAUGER_", extra="forbid", frozen=True, validate_default=True)
+
+    # where it listens
+    host: str = Field("127.0.0.1", description="address of the data port")
+    port: Port = Field(8080, description="the data port: it only proxies")
+    ops_host: str = Field("127.0.0.1", description="address of the operator's port")
+    ops_port: Port = Field(8081, description="the operator's port: /livez, /readyz, /metrics")
+    tls_cert: Path | None = Field(None, description="PEM certificate chain of the data port")
+    tls_key: Path | None = Field(None, description="PEM key of the data port")
+
+    # what it fronts
+    upstream: str | None = Field(None, description="the model API; none = the embedded stand-in model")
+    upstreams: dict[str, str] = Field({}, description="one upstream a vendor: openai, anthropic, gemini (JSON)")
+    upstream_ca: Path | None = Field(None, description="PEM bundle that upstream certificates are checked against")
+    credential: Literal["pass", "replace"] = Field("pass", description="what happens to the caller's key upstream")
+    openai_key: SecretStr | None = Field(None, description="with credential=replace: the key sent to OpenAI paths")
+    anthropic_key: SecretStr | None = Field(None, description="with credential=replace: for Anthropic paths")
+    gemini_key: SecretStr | None = Field(None, description="with credential=replace: for Gemini paths")
+    preserve_host: bool = Field(False, description="send the client's Host header upstream")
+    usage_ask: bool = Field(False, description="ask OpenAI streams for their usage where the caller didn't")
+
+    # what it decides by
+    policy: Path | None = Field(None, description="policy file; none = the default policy that is shipped")
+    enforce: bool = Field(True, description="false = kill switch: everything is decided and nothing is done")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="networks whose forwarded addresses and identity headers are believed (comma-separated CIDRs)"
+    )
+    state_dir: Path = Field(Path(".gauger"), description="folder of the pepper")
+    pepper: SecretStr | None = Field(None, description="secret that keys are hashed with; none = a file in state_dir")
+    pepper_former: SecretStr | None = Field(None, description="the pepper before, for reading only")
+    reload_interval: float = Field(2.0, ge=0, le=3600, description="s between looks at policy and accounts; 0 = never")
+
+    # what it says
+    log_format: Literal["gauger", "otel", "ecs"] = Field("gauger", description="field names of the request lines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="of the other events")
+    log_queue: int = Field(10_000, ge=100, le=1_000_000, description="request lines that may wait to be written")
+    tracing: bool = Field(False, description="OpenTelemetry spans; needs the extra `otel`")
+    service_instance: str = Field("", description="name of this instance in records; none = host name and port")
+
+    # its bounds
+    max_inflight: int = Field(1024, ge=1, description="requests at once; more are answered 503 (Envoy's default bound)")
+    max_body: int = Field(33_554_432, ge=1024, description="bytes of a JSON body (Anthropic's own limit: 32 MB)")
+    max_upload: int = Field(536_870_912, ge=1024, description="bytes of an upload (OpenAI's own limit: 512 MB)")
+    body_budget: int = Field(268_435_456, ge=1_048_576, description="bytes of all request bodies held at once")
+    max_cells: int = Field(1_000_000, ge=1000, description="limit cells kept; about 180 bytes each")
+    max_accounts: int = Field(100_000, ge=100, description="accounts remembered; at most about 4 KB each")
+    head_timeout: Seconds = Field(10.0, description="s for a whole request head")
+    body_idle_timeout: Seconds = Field(
+        10.0, description="s without a byte of the request body (nginx: 60, Envoy: none)"
+    )
+    body_timeout: Seconds = Field(60.0, description="s for a whole JSON body")
+    write_timeout: Seconds = Field(60.0, description="s that a client may refuse to read (nginx send_timeout: 60)")
+    keepalive_timeout: Seconds = Field(75.0, description="s that an idle client connection is kept (nginx: 75)")
+    connect_timeout: Seconds = Field(5.0, description="s to connect to the model API, TLS included")
+    read_timeout: Seconds = Field(600.0, description="s without a byte from the model API (the SDKs' own: 600)")
+    total_timeout: float = Field(0.0, ge=0, le=86_400, description="s for a whole answer; 0 = no bound")
+    pool_size: int = Field(512, ge=1, description="connections to one upstream")
+    pool_waiting: int = Field(1024, ge=0, description="requests that may wait for a connection")
+    pool_wait: Seconds = Field(5.0, description="s that a request may wait for a connection")
+    drain_timeout: Seconds = Field(30.0, description="s that running requests get after SIGTERM")
+    drain_delay: float = Field(0.0, ge=0, le=300, description="s between unready and closing the listener")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("upstreams")
+    @classmethod
+    def _vendors(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if name not in Vendors:
+                raise ValueError(f"unknown vendor {name!r}; known are {', '.join(Vendors)}")
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> "Settings":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        if self.credential == "replace" and not (self.openai_key or self.anthropic_key or self.gemini_key):
+            raise ValueError("credential=replace needs openai_key, anthropic_key or gemini_key")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = settings_cls.model_config.get("toml_file")
+        toml = (TomlConfigSettingsSource(settings_cls),) if file else ()
+        return (init_settings, env_settings, *toml)
+
+
+def load(file: Path | None = None, **given: Any) -> tuple[Settings, dict[str, str]]:
+    """The settings, and for each the place its value came from: `command line`, `environment`, a file or `default`.
+
+    Raises Mistake with one line for every wrong value; a secret's value is never in it.
+    """
+    if file is not None and not file.is_file():
+        raise Mistake(f"there is no settings file {file}", hint="GAUGER_CONFIG or --config names it")
+    try:
+        made = type("Settings", (Settings,), {"model_config": {**Settings.model_config, "toml_file": file}})
+        settings = made(**given)
+        sources = _sources(made, given, str(file))
+    except ValidationError as error:
+        lines = [_line(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
+        raise Mistake("; ".join(lines), hint="`gauger config` shows every setting and its source") from None
+    except ValueError as error:  # a TOML file that is no TOML
+        raise Mistake(f"settings file {file}: {error}") from None
+    _unknown()
+    return settings, sources
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]) if location else ""
+    return f"{name} (GAUGER_{name.upper()}): {message}" if name else message.removeprefix("Value error, ")
+
+
+def _sources(made: type[Settings], given: dict[str, Any], file: str) -> dict[str, str]:
+    import os
+
+    toml = TomlConfigSettingsSource(made)() if made.model_config.get("toml_file") else {}
+    environment = {name.upper() for name in os.environ}
+    sources = {}
+    for name in made.model_fields:
+        if name in given:
+            sources[name] = "command line"
+        elif f"GAUGER_{name.upper()}" in environment:
+            sources[name] = "environment"
+        else:
+            sources[name] = file if name in toml else "default"
+    return sources
+
+
+def _unknown() -> None:
+    """A misspelled GAUGER_ variable would be silently ignored: it stops the start instead."""
+    import difflib
+    import os
+
+    known = {f"GAUGER_{name.upper()}" for name in Settings.model_fields} | {"GAUGER_CONFIG", "GAUGER_COMPLETE"}
+    for name in os.environ:
+        if name.startswith("GAUGER_") and name not in known and not name.startswith("_GAUGER"):
+            near = difflib.get_close_matches(name, known, n=1)
+            raise Mistake(f"unknown setting {name}", hint=f"did you mean {near[0]}?" if near else "see `gauger config`")

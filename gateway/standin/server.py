@@ -1,0 +1,73 @@
+"""Shell. Runs the stand-in on a socket, inside an event loop that belongs to someone else."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import uvicorn
+
+from gateway.standin.app import StandIn
+
+__all__ = ["Running", "serving"]
+
+BACKLOG = 2048
+GRACE = 1.0  # s that answers under way get when the server stops
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A stand-in that listens: `url` has no slash at its end."""
+
+    url: str
+    port: int
+    app: StandIn
+
+
+@asynccontextmanager
+async def serving(host: str = "127.0.0.1", port: int = 0, record: int = 0) -> AsyncIterator[Running]:
+    """Listens while the context lasts; port 0 takes a free one. Handles no signals, logs no requests.
+
+    Raises OSError where the address can't be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    app = StandIn(record)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    # `Server.serve` would take the process's signals; these are the steps it takes otherwise.
+    await server.startup(sockets=[listener])
+    await server.on_tick(0)
+    try:
+        bound = listener.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        yield Running(f"http://{shown}:{bound}", bound, app)
+    finally:
+        await _stop(server, listener)
+
+
+async def _stop(server: uvicorn.Server, listener: socket.socket) -> None:
+    for each in server.servers:
+        each.close()
+    answers = list(server.server_state.tasks)
+    if answers:
+        _, late = await asyncio.wait(answers, timeout=GRACE)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+    server.force_exit = True  # nothing is left to wait for
+    await server.shutdown(sockets=[listener])

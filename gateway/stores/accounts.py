@@ -1,0 +1,51 @@
+"""Shell. What is remembered of accounts, in this process: a bounded table, and a small one for keys not yet proven.
+
+A key that the model server has never accepted stays in the probation table, so made-up keys can push out each other
+and nobody else. Both tables evict the least recently used account; the same rows in the same order evict the same.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from gateway.decide import AccountState
+
+__all__ = ["MemoryAccounts"]
+
+T = TypeVar("T")
+EMPTY = AccountState()
+
+
+class MemoryAccounts:
+    """account id -> AccountState. `update` is one critical section: nothing awaits inside."""
+
+    def __init__(self, capacity: int = 100_000, probation: int = 4096) -> None:
+        self._capacity = capacity
+        self._probation_capacity = probation
+        self._accounts: OrderedDict[str, AccountState] = OrderedDict()
+        self._probation: OrderedDict[str, AccountState] = OrderedDict()
+        self.evicted = 0
+
+    def __len__(self) -> int:
+        return len(self._accounts) + len(self._probation)
+
+    def get(self, account: str) -> AccountState:
+        """The state of an account; a fresh one where nothing is remembered."""
+        return self._accounts.get(account) or self._probation.get(account) or EMPTY
+
+    def update(self, account: str, transition: Callable[[AccountState], tuple[AccountState, T]]) -> T:
+        """Replaces an account's state by what `transition` returns. If it raises, the old state stays."""
+        after, result = transition(self.get(account))
+        if after.proven:
+            self._probation.pop(account, None)
+            self._accounts[account] = after
+            self._accounts.move_to_end(account)
+            if len(self._accounts) > self._capacity:
+                self._accounts.popitem(last=False)
+                self.evicted += 1
+        else:
+            self._probation[account] = after
+            self._probation.move_to_end(account)
+            if len(self._probation) > self._probation_capacity:
+                self._probation.popitem(last=False)
+        return result

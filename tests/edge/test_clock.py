@@ -1,0 +1,54 @@
+"""The clock never runs backwards and never jumps."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.edge.clock import SLEW, Clock
+
+SECOND = 1_000_000_000
+
+
+class Hands:
+    """A wall clock and a monotonic clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.wall = 1_800_000_000 * SECOND
+        self.mono = 5 * SECOND
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.wall, lambda: self.mono)
+
+    def pass_(self, ns: int) -> None:
+        self.wall += ns
+        self.mono += ns
+
+
+def test_it_tells_the_wall_time_in_microseconds() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.pass_(1_500_000)
+    assert clock.now() == 1_800_000_000 * 1_000_000 + 1_500
+
+
+def test_a_step_of_the_wall_clock_is_worked_off_slowly() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.wall += 3600 * SECOND
+    hands.pass_(10 * SECOND)
+    assert clock.now() - 1_800_000_000_000_000 == 11_000_000  # ten seconds passed, one was caught up
+    assert clock.skew == 3600
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**12), st.integers(-(10**13), 10**13)), max_size=50))
+def test_it_never_runs_backwards_whatever_the_wall_clock_does(steps: list[tuple[int, int]]) -> None:
+    hands = Hands()
+    clock = hands.clock()
+    start = before = clock.now()
+    total = 0
+    for passed, step in steps:
+        hands.pass_(passed)
+        hands.wall += step
+        total += passed
+        now = clock.now()
+        assert before <= now <= start + total / 1000 * (1 + SLEW) + 1
+        before = now

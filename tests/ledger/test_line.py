@@ -1,0 +1,252 @@
+"""The one line a request: what it says, how it is written, and that every name in it is documented."""
+
+import datetime
+import json
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.actions import Effects
+from gateway.decide import Facts, Outcome, Verdict
+from gateway.identity import Caller
+from gateway.ledger.fields import FIELDS, fields_markdown
+from gateway.ledger.line import Service, Shown, Timings, encode, line, timestamp
+from gateway.ledger.record import Row, Ruled, Settled
+from gateway.ledger.record import decode as decode_row
+from gateway.ledger.record import encode as encode_row
+from gateway.observe import Observation
+from gateway.policy.model import Policy
+from gateway.quotas import Draw, Reading
+from gateway.usage import Usage
+
+NOW = 1_795_487_400_000_001  # 2026-11-24T02:30:00.000001Z
+SEEN = Observation(
+    dialect="openai_chat",
+    op="chat",
+    route="/v1/chat/completions",
+    model="gpt-4o-mini",
+    stream=True,
+    n=2,
+    max_tokens=512,
+    messages=3,
+    tools=1,
+    images=1,
+    audio=1,
+    temperature=0.7,
+    top_p=0.9,
+    logprobs=0,
+    bytes=2048,
+    chars=1900,
+    ascii=False,
+    lines=4,
+    file="file-abc",
+)
+CALLER = Caller(
+    account="acct_1",
+    key="0123456789abcdef",
+    org="org_1",
+    plan="free",
+    labels=("evaluator",),
+    created=NOW // 1_000_000 - 86_400,
+    known=True,
+    source="key",
+    network="fedcba9876543210",
+)
+OPEN = Reading("key-requests", "requests", ok=True, cost=1, left=19, capacity=20, reset=1_000_000)
+SPENT = Reading("acct-output", "tokens.output", ok=False, cost=900, left=10, capacity=8000, reset=2, wait=1_500_000)
+SHADOW = msgspec.structs.replace(SPENT, limit="one-recipe", shadow=True)
+NEVER = msgspec.structs.replace(SPENT, limit="acct-daily", wait=-1)
+POLICY = Policy(id="acme-prod", digest="abcdef012345", version="7")
+EVERYTHING = Shown(
+    policy=POLICY,
+    service=Service("gauger", "0.1.0", "host:8080"),
+    trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+    span_id="00f067aa0ba902b7",
+    provider="openai",
+    client_request_id="mine-1",
+    upstream_request_id="req_9",
+    response_id="chatcmpl-1",
+    response_model="gpt-4o-mini-2024-07-18",
+    finish=("stop", "length"),
+    bytes_in=2048,
+    bytes_out=4096,
+    t=Timings(120, 40, 15, 3, 1_250, 210_500, 230_123, 1_830_000),
+)
+
+
+def rows(verdict: Verdict, outcome: Outcome, facts: Facts | None = None) -> tuple[Ruled, Settled]:
+    ruled = Ruled(
+        seq=11,
+        now=NOW,
+        request="01M85NZEAD4EGHMQRXPQV13DCG",
+        policy=POLICY.digest,
+        facts=facts or Facts(caller=CALLER, seen=SEEN),
+        verdict=verdict,
+    )
+    return ruled, Settled(seq=12, now=NOW + 5, request=ruled.request, account="acct_1", outcome=outcome)
+
+
+def full() -> dict[str, Any]:
+    """A line with every field that there is."""
+    verdict = Verdict(
+        verdict="clamp",
+        action="clamp",
+        effects=Effects(
+            tags=("watch",), clamp={"n": 1}, throttle={"acct-output": 0.25}, delay=1000, block=403, code="policy_block"
+        ),
+        rules=("slow-down", "watch"),
+        input=480,
+        output=900,
+        error="ZeroDivisionError",
+    )
+    outcome = Outcome(
+        end="refused",
+        status=429,
+        usage=Usage(input=500, output=700, cache_read=10, cache_write=5, reasoning=100, source="upstream"),
+        limits=(OPEN, SPENT, SHADOW),
+        settled={"acct-output": -200},
+        error="rate_limit_exceeded",
+    )
+    return line(*rows(verdict, outcome), EVERYTHING)
+
+
+def names(value: Any, prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        if name in ("settle", "effects.clamp", "effects.throttle"):
+            found.add(f"{name}.*")
+        elif isinstance(inner, dict):
+            found |= names(inner, f"{name}.")
+        elif isinstance(inner, list | tuple) and inner and isinstance(inner[0], dict):
+            for one in inner:
+                found |= names(one, f"{name}[].")
+        else:
+            found.add(name)
+    return found
+
+
+def test_a_line_with_everything_holds_exactly_the_documented_names() -> None:
+    assert names(full()) == set(FIELDS)
+
+
+def test_a_line_with_nothing_special_leaves_out_what_does_not_apply() -> None:
+    facts = Facts(caller=Caller(account="key-00"), seen=Observation())
+    made = line(*rows(Verdict(), Outcome(end="done", status=200, upstream_status=200), facts), Shown(policy=POLICY))
+    assert names(made) <= set(FIELDS)
+    for absent in ("trace_id", "client", "effects", "rules", "limits", "retry_after_s", "settle", "error", "answer"):
+        assert absent not in made
+    assert made["obs"] == {"v": 1}
+    assert made["level"] == "info"
+    assert None not in made.values()
+
+
+def test_every_field_of_an_observation_is_in_the_line() -> None:
+    made = full()
+    shown = made["req"] | made["obs"]
+    for name in Observation.__struct_fields__:
+        assert shown[name] == getattr(SEEN, name), name
+
+
+def test_the_reference_has_one_row_for_each_field() -> None:
+    table = fields_markdown().splitlines()
+    assert len(table) == len(FIELDS) + 2
+    assert all(row.count("|") == 6 for row in table)
+
+
+def test_a_line_survives_json_unchanged() -> None:
+    made = full()
+    assert json.loads(encode(made)) == json.loads(json.dumps(made))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "limits", "expected"),
+    [
+        (Verdict(), (OPEN,), ("allow", "allow", None)),
+        (Verdict(), (OPEN, SPENT), ("limit", "limit", 1.5)),
+        (Verdict(), (OPEN, SHADOW), ("limit", "allow", None)),
+        (Verdict(), (SPENT, NEVER), ("limit", "limit", None)),
+        (Verdict("clamp", "tag"), (SPENT,), ("limit", "limit", 1.5)),
+        (Verdict("block", "allow"), (SPENT,), ("block", "limit", 1.5)),
+        (Verdict("block", "block"), (), ("block", "block", None)),
+        (Verdict("reject", "reject", refuse="bad_json"), (), ("reject", "reject", None)),
+    ],
+)
+def test_a_spent_limit_is_a_word_of_its_own(
+    verdict: Verdict, limits: tuple[Reading, ...], expected: tuple[str, str, float | None]
+) -> None:
+    made = line(*rows(verdict, Outcome(end="refused", limits=limits)), EVERYTHING)
+    assert (made["verdict"], made["action"], made.get("retry_after_s")) == expected
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "level"),
+    [
+        (Verdict(), Outcome(end="done", status=200), "info"),
+        (Verdict(), Outcome(end="refused", status=429), "info"),
+        (Verdict(), Outcome(end="client_abort"), "info"),
+        (Verdict(), Outcome(end="done", store="degraded"), "warning"),
+        (Verdict(), Outcome(end="upstream_error"), "warning"),
+        (Verdict(), Outcome(end="timeout"), "warning"),
+        (Verdict(), Outcome(end="crash"), "error"),
+        (Verdict(error="KeyError"), Outcome(end="done"), "error"),
+    ],
+)
+def test_only_our_own_defect_is_an_error(verdict: Verdict, outcome: Outcome, level: str) -> None:
+    assert line(*rows(verdict, outcome), EVERYTHING)["level"] == level
+
+
+def test_a_request_rejected_before_judging_says_why() -> None:
+    made = line(*rows(Verdict("reject", "reject", refuse="invalid_json"), Outcome(end="refused")), EVERYTHING)
+    assert made["effects"] == {"code": "invalid_json"}
+
+
+def test_what_an_upstream_says_of_itself_is_bounded() -> None:
+    foreign = msgspec.structs.replace(
+        EVERYTHING, response_id="x" * 500, response_model="a\nb", finish=("st\u2028op",) * 99
+    )
+    answer = line(*rows(Verdict(), Outcome(end="done")), foreign)["answer"]
+    assert answer["id"] == answer["model"] == "other"
+    assert set(answer["finish"]) == {"other"}
+    assert len(answer["finish"]) == 16
+
+
+@given(st.integers(min_value=-62_135_596_800_000_000, max_value=253_402_300_799_999_999))
+def test_a_timestamp_is_what_the_calendar_says(micros: int) -> None:
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    expected = (epoch + datetime.timedelta(microseconds=micros)).strftime("%m-%dT%H:%M:%S.%fZ")
+    year = (epoch + datetime.timedelta(microseconds=micros)).year
+    assert timestamp(micros) == f"{year:04d}-{expected}"
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=40))
+def test_no_text_can_break_out_of_its_line(text: str) -> None:
+    data = encode({"schema": text, "more": {text: [text]}})
+    assert data.endswith(b"\n")
+    body = data[:-1]
+    assert all(0x20 <= byte < 0x7F for byte in body)
+    assert json.loads(body) == {"schema": text, "more": {text: [text]}}
+
+
+def test_numbers_that_json_lacks_do_not_stop_a_line() -> None:
+    assert encode({"a": float("nan")}) == b'{"a":null}\n'
+    assert encode({"a": float("inf"), "b": "\x9b"}) == b'{"a":null,"b":"\\u009b"}\n'
+    assert json.loads(encode({"a": 1 << 70})) == {"a": 1 << 70}
+
+
+def test_plain_lines_are_written_without_escapes() -> None:
+    made = full()
+    assert encode(made) == orjson.dumps(made) + b"\n"
+
+
+def test_rows_survive_their_encoding() -> None:
+    draw = Draw("key-requests", "c", "rate", "requests", 60, 60_000_000, 20, 1)
+    verdict = Verdict("clamp", "clamp", Effects(clamp={"n": 1, "logprobs": False}), draws=(draw,), rules=("a",))
+    both: tuple[Row, ...] = rows(verdict, Outcome(end="done", limits=(OPEN,), settled={"a": -1}, folded=SEEN))
+    assert tuple(decode_row(encode_row(row)) for row in both) == both
+    with pytest.raises(msgspec.ValidationError):
+        decode_row(b'{"type":"other"}')
