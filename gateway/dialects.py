@@ -23,6 +23,7 @@ OPAQUE: dict[Vendor, Route] = {vendor: Route("opaque", vendor, "other", "opaque"
 
 SLASHES = re.compile("//+")
 GEMINI = ("/v1beta/", "/v1alpha/")
+OPENAI_AT_GOOGLE = "/v1beta/openai/"  # Google's own door for OpenAI's SDKs
 
 
 def match(method: str, path: str) -> tuple[Dialect, Route] | None:
@@ -46,6 +47,8 @@ def vendor_of(path: str, header_names: Iterable[bytes]) -> Vendor:
     names = frozenset(header_names)
     if path == "/v1/messages" or path.startswith("/v1/messages/") or b"anthropic-version" in names:
         return "anthropic"
+    if path.startswith(OPENAI_AT_GOOGLE):
+        return "openai"
     if path.startswith(GEMINI) or b"x-goog-api-key" in names:
         return "gemini"
     return "openai"

@@ -17,7 +17,18 @@ import yaml
 
 from gateway.errors import Mistake
 
-__all__ = ["Document", "DocumentErrors", "Finding", "Mark", "did_you_mean", "parse", "render", "shown"]
+__all__ = [
+    "Document",
+    "DocumentErrors",
+    "Finding",
+    "Mark",
+    "Step",
+    "did_you_mean",
+    "in_order",
+    "parse",
+    "render",
+    "shown",
+]
 
 MAX_BYTES = 1_048_576
 MAX_DEPTH = 40
@@ -30,7 +41,9 @@ SHIFT = 26  # a place is packed as line << SHIFT | column, which holds any file 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 BREAK = re.compile("\r\n?")
-STRANGE = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+STRANGE = re.compile(
+    "[^\n\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 """What YAML 1.2 doesn't print, a tab, the line breaks of YAML 1.1, and the marks that reorder what a reader sees."""
 
 NUMBER = re.compile(
@@ -56,7 +69,7 @@ SYNTAX = (  # what both parsers say -> what we say
     ("escape", "unknown escape after `\\`", "single quotes take everything as it is"),
 )
 
-Node = Union[int, tuple[int, dict[str, tuple[int, "Node"]]], tuple[int, list["Node"]]]
+Node = Union[int, tuple[int, dict[str, tuple[int, "Node"]]], tuple[int, list["Node"]]]  # noqa: UP007
 """A packed place, and for a container the nodes of its children (a mapping's with the place of their key)."""
 
 Step = str | int
@@ -103,16 +116,12 @@ class Document(msgspec.Struct, frozen=True):
     private: bool = False
 
     def value(self, path: Sequence[Step]) -> Mark:
-        """The place of a value. Steps that lead nowhere are skipped."""
+        """The place of a value. Steps that lead nowhere (tags of a union, defaults) are skipped."""
         return _mark(self._walk(path)[1])
 
     def key(self, path: Sequence[Step]) -> Mark:
         """The place of the last key of a path; of an item, the item's. Steps that lead nowhere are skipped."""
         return _mark(self._walk(path)[0])
-
-    def known(self, path: Sequence[Step]) -> tuple[Step, ...]:
-        """The steps of a path that exist in the file."""
-        return tuple(self._walk(path)[2])
 
     def finding(
         self,
@@ -129,34 +138,28 @@ class Document(msgspec.Struct, frozen=True):
         at = self.key(path) if key else self.value(path)
         return Finding(self.file, at.line, at.column + offset, message, hint, severity, code, self.private)
 
-    def _walk(self, path: Sequence[Step]) -> tuple[Node, Node, list[Step]]:
+    def _walk(self, path: Sequence[Step]) -> tuple[Node, Node]:
         key: Node = self.nodes
         node: Node = self.nodes
-        steps: list[Step] = []
         for step in path:
             children = None if isinstance(node, int) else node[1]
             if isinstance(children, dict) and isinstance(step, str) and step in children:
                 key, node = children[step]
             elif isinstance(children, list) and isinstance(step, int) and 0 <= step < len(children):
                 key = node = children[step]
-            else:
-                continue
-            steps.append(step)
-        return key, node, steps
+        return key, node
 
 
 def parse(
-    text: bytes | str,
-    file: str,
-    *,
-    max_bytes: int = MAX_BYTES,
-    max_values: int = MAX_VALUES,
-    private: bool = False,
+    text: bytes | str, file: str, *, max_bytes: int = MAX_BYTES, max_values: int = MAX_VALUES, private: bool = False
 ) -> Document:
-    """The data of a YAML file. Raises DocumentErrors. `private`: nothing of the file may be shown in a finding."""
+    """The data of a YAML file. Raises DocumentErrors.
+
+    `private`: nothing of the file may be shown in a finding, and every value that isn't empty is text, since a digest
+    such as `12e45` is no number.
+    """
     reader = _Reader(file, private)
-    plain = reader.decode(text, max_bytes)
-    data, node = reader.read(plain, max_values)
+    data, node = reader.read(reader.decode(text, max_bytes), max_values)
     if reader.findings:
         raise DocumentErrors(reader.findings)
     return Document(file, data, node, private)
@@ -173,12 +176,8 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """A value for a message: one line, printable, at most 40 characters."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
+    if value is None or isinstance(value, dict | list):
+        return "nothing" if value is None else "a mapping" if isinstance(value, dict) else "a list"
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     text = "".join(letter if letter.isprintable() else "·" for letter in text[:41])
     return f"`{text[:39]}…`" if len(text) > 40 else f"`{text}`"
@@ -217,11 +216,8 @@ def _mark(node: Node) -> Mark:
     return Mark(packed >> SHIFT, packed & ((1 << SHIFT) - 1))
 
 
-class _Dropped:
-    """Stands for a key that was refused: its value is read and forgotten."""
-
-
-DROPPED = _Dropped()
+DROPPED = object()
+"""Stands for a key that was refused: its value is read and forgotten."""
 
 
 class _Open:
@@ -233,7 +229,7 @@ class _Open:
         self.data = data
         self.nodes: Any = {} if isinstance(data, dict) else []
         self.at = at
-        self.key: str | _Dropped | None = None
+        self.key: object = None
         self.key_at = 0
 
     def wants_key(self) -> bool:
@@ -246,7 +242,7 @@ class _Open:
         elif self.key is None:  # a mapping or a list where a key should be
             self.key = DROPPED
         else:
-            if isinstance(self.key, str):
+            if self.key is not DROPPED:
                 self.data[self.key] = value
                 self.nodes[self.key] = (self.key_at, node)
             self.key = None
@@ -263,7 +259,7 @@ class _Reader:
         if len(self.findings) > MAX_FINDINGS:
             raise DocumentErrors(self.findings)
 
-    def at(self, event: yaml.Event, message: str, code: str, hint: str = "") -> None:
+    def at(self, event: Any, message: str, code: str, hint: str = "") -> None:
         mark = event.start_mark
         self.find(mark.line + 1, mark.column + 1, message, code, hint)
 
@@ -288,7 +284,7 @@ class _Reader:
         if strange is not None:
             letter, before = strange.group(), plain[: strange.start()]
             if letter == "\t":
-                raise self._bad(before, "a tab", "yaml-tab", "use spaces; in a text write \"\\t\"")
+                raise self._bad(before, "a tab", "yaml-tab", 'use spaces; in a text write "\\t"')
             raise self._bad(before, f"the character U+{ord(letter):04X} can't be seen", "yaml-character", "remove it")
         return plain
 
@@ -302,6 +298,7 @@ class _Reader:
         stack = [root]
         values = documents = 0
         try:
+            event: Any
             for event in yaml.parse(text, Loader=LOADER):
                 kind = type(event)
                 if kind is yaml.ScalarEvent:
@@ -379,11 +376,9 @@ class _Reader:
 
     def _resolved(self, event: Any, text: str) -> Any:
         """A plain scalar by the core schema of YAML 1.2 (section 10.3.2)."""
-        if text in CONSTANTS:
+        if text in CONSTANTS and (CONSTANTS[text] is None or not self.private):
             return CONSTANTS[text]
-        if text[0] not in "0123456789+-.":
-            return text
-        number = NUMBER.fullmatch(text)
+        number = NUMBER.fullmatch(text) if text[0] in "0123456789+-." and not self.private else None
         if number is None:
             return text
         if len(text) > MAX_NUMBER or number["endless"]:
@@ -401,6 +396,5 @@ class _Reader:
 
 
 def _place(event: Any) -> int:
-    mark = event.start_mark
+    mark: Mark = event.start_mark  # counts from 0
     return (mark.line + 1) << SHIFT | (mark.column + 1)
-

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
+import logging
 import traceback
+from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.edge.exchange import Aborted
 from gateway.errors import Refusal
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Cycle", "answer_bytes"]
 
+log = logging.getLogger("gateway.edge.server")
+
+STATUS_LINES = {
+    status: b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode() if status in set(HTTPStatus) else b"")
+    for status in range(200, 600)
+}
 FAILED = Refusal("internal", 500, "internal_error", "The gateway failed.", close=True)
 
 
@@ -35,14 +41,45 @@ def answer_bytes(refusal: Refusal) -> bytes:
     return head.encode("ascii") + body
 
 
-class Cycle(RequestResponseCycle):
-    """One request and its answer."""
+class Cycle:
+    """One request and its answer: the ASGI channels `receive` and `send`, and the framing of the answer."""
 
-    def __init__(self, protocol: "GaugerHttpProtocol", **given: Any) -> None:
-        super().__init__(**given)
+    __slots__ = (
+        "_chunked",
+        "_left",
+        "body",
+        "closing",
+        "disconnected",
+        "flow",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "protocol",
+        "response_complete",
+        "response_started",
+        "scope",
+        "transport",
+        "until_close",
+        "waiting_for_100_continue",
+    )
+
+    def __init__(self, protocol: "GaugerHttpProtocol", scope: Any, *, expects: bool, keep_alive: bool) -> None:
         self.protocol = protocol
+        self.transport = protocol.transport
+        self.flow = protocol.flow
+        self.scope = scope
+        self.message_event = asyncio.Event()
+        self.disconnected = False
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = expects
+        self.body = bytearray()
+        self.more_body = True
+        self.response_started = False
+        self.response_complete = False
         self.closing = False  # the connection ends with this answer
         self.until_close = False  # HTTP/1.0 without a length: the end of the connection is the end of the answer
+        self._chunked = False
+        self._left = 0  # bytes of the body still owed; -1 = not counted
 
     async def run_asgi(self, app: Any) -> None:
         """Calls the app; a failure is logged by type and place only, because a message may quote the request."""
@@ -55,14 +92,14 @@ class Cycle(RequestResponseCycle):
             raise
         except Exception as error:  # noqa: BLE001 - an app may raise anything; it ends here, as in any ASGI server
             places = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-            self.logger.error("the application failed: %s at %s", type(error).__name__, " > ".join(places[-8:]))  # noqa: TRY400
+            log.error("the application failed: %s at %s", type(error).__name__, " > ".join(places[-8:]))  # noqa: TRY400
             self._unfinished()
         else:
             if not self.response_complete and not self.disconnected:
-                self.logger.error("the application returned without a whole answer")
+                log.error("the application returned without a whole answer")
                 self._unfinished()
         finally:
-            self.on_response = _nothing
+            self.scope["extensions"].pop("gauger.abort", None)  # it refers to this object: a cycle for the collector
 
     def _unfinished(self) -> None:
         if self.response_started:
@@ -89,38 +126,88 @@ class Cycle(RequestResponseCycle):
         self.disconnected = True
         self.message_event.set()
 
-    async def send(self, message: Any) -> None:
-        if self.response_started:
-            if self.until_close:
-                self.expected_content_length = len(message.get("body", b"")) + bool(message.get("more_body", False))
-            await super().send(message)
-        else:
-            await self._start(message)
+    async def receive(self) -> dict[str, Any]:
+        """The next piece of the request's body, or `http.disconnect`. Ends a client's wait for 100 Continue."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+            self.protocol.touch()
+        if not self.disconnected and not self.response_complete:
+            if self.flow.read_paused:
+                self.flow.resume_reading()
+                self.protocol.touch()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
-    async def _start(self, message: Any) -> None:
+    async def send(self, message: Any) -> None:
+        """Writes the answer's head or a piece of its body; raises RuntimeError for what would break its framing."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if not self.response_started:
+            if message["type"] != "http.response.start":
+                raise RuntimeError("an answer begins with http.response.start")
+            self._start(message["status"], message.get("headers", ()))
+        elif message["type"] != "http.response.body" or self.response_complete:
+            raise RuntimeError("an answer has one head and one end")
+        else:
+            self._piece(message.get("body", b""), message.get("more_body", False))
+
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         if self.waiting_for_100_continue and self.more_body:
             self.keep_alive = False  # whether the body still comes is the client's choice: RFC 9110 section 10.1.1
-        bare = message.get("status") in (204, 304)
-        if (
-            self.scope["http_version"] == "1.0"
-            and not bare
-            and self.scope["method"] != "HEAD"
-            and all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
-        ):
-            self.until_close, self.chunked_encoding = True, False
-        await super().send(message)
-        if not self.response_started:
-            return
-        if bare:
-            self.expected_content_length = 0  # of a body that a 304 only describes
-        if not self.keep_alive:
-            self.closing, self.keep_alive = True, True  # the protocol closes, after the request has been read
+        lines = [STATUS_LINES[status]]
+        length = -1
+        says_close = False
+        for name, value in headers:
+            name = name.lower()
+            if name == b"transfer-encoding":
+                continue  # framing is ours
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"connection" and b"close" in value.lower():
+                says_close = True
+            lines.append(name + b": " + value)
+        if self.scope["method"] == "HEAD" or status in (204, 304):
+            self._left = -1
+        elif length >= 0:
+            self._left = length
+        elif self.scope["http_version"] == "1.0":
+            self.until_close, self._left, self.keep_alive = True, -1, False
+        else:
+            self._chunked, self._left = True, -1
+            lines.append(b"transfer-encoding: chunked")
+        self.closing = says_close or not self.keep_alive
+        if self.closing and not says_close:
+            lines.append(b"connection: close")
+        head = b"\r\n".join(lines) + b"\r\n\r\n"
+        if not head.count(b"\n") == head.count(b"\r") == len(lines) + 1 or b"\x00" in head:
+            raise RuntimeError("a field of the answer holds a line break")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.transport.write(head)
 
-    async def receive(self) -> Any:
-        if self.flow.read_paused or self.waiting_for_100_continue:
-            self.protocol.touch()
-        return await super().receive()
-
-
-def _nothing() -> None:
-    """Stands in for a callback that has served."""
+    def _piece(self, body: bytes, more: bool) -> None:
+        if self._chunked:
+            end = b"" if more else b"0\r\n\r\n"
+            if body:
+                self.transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, end))
+            elif end:
+                self.transport.write(end)
+        elif self._left >= 0:
+            self._left -= len(body)
+            if self._left < 0 or (self._left and not more):
+                raise RuntimeError("the answer's body is not as long as its Content-Length")
+            if body:
+                self.transport.write(body)
+        elif self.until_close and body:
+            self.transport.write(body)
+        if not more:
+            self.response_complete = True
+            self.message_event.set()
+            self.protocol.on_response_complete()

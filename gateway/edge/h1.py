@@ -240,8 +240,8 @@ class Connection(asyncio.Protocol):
             and answer.keep
             and not answer.chunks
             and self.whole
-            and not self._stalled
             and not self.transport.is_closing()
+            and not self.transport.get_write_buffer_size()
         )
 
     def fresh(self, now: float) -> bool:
@@ -257,7 +257,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream's transport; uvloop's is no subclass
-        self.transport.set_write_buffer_limits(0)  # stalled = a byte of the request has not left
+        # Stalled as soon as bytes stay behind. A bound of 0 would stall uvloop's TLS for ever: it compares with >=.
+        self.transport.set_write_buffer_limits(high=1, low=0)
         socket = transport.get_extra_info("socket")
         if socket is not None and hasattr(select, "poll"):
             self._poll = select.poll()

@@ -11,6 +11,7 @@ import logging
 import math
 import socket
 import struct
+from collections import deque
 from typing import Any
 from urllib.parse import unquote
 
@@ -51,6 +52,8 @@ class GaugerHttpProtocol(HttpToolsProtocol):
     """One connection. Every wait on the client has a deadline, every buffer a bound (`gateway.edge.server.Bounds`)."""
 
     config: Config
+    cycle: Cycle  # type: ignore[assignment]
+    pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -70,8 +73,7 @@ class GaugerHttpProtocol(HttpToolsProtocol):
         self._due = math.inf  # when the timer fires
         self._in_head = False
         self._in_body = False
-        self._fields = 0
-        self._head_bytes = 0  # of complete fields
+        self._read = 0  # bytes of this read
         self._raw_bytes = 0  # of a head, or of framing without content, in reads that did not end it
         self._moved = False  # this read began or ended something, or held content
         self._fault: Refusal | None = None  # why a callback stopped the parser
@@ -103,6 +105,7 @@ class GaugerHttpProtocol(HttpToolsProtocol):
         if self._phase >= LINGER or self._deferred is not None:
             return
         self._moved = False
+        self._read = len(data)
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -112,7 +115,7 @@ class GaugerHttpProtocol(HttpToolsProtocol):
             self._faulty(fault or MALFORMED)
             return
         if not self._moved:
-            self._raw_bytes += len(data)
+            self._raw_bytes += self._read
             if self._raw_bytes > self.bounds.head_bytes:
                 self._faulty(HEAD_TOO_LARGE)
                 return
@@ -144,7 +147,7 @@ class GaugerHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = self._moved = True
-        self._fields = self._head_bytes = self._raw_bytes = 0
+        self._raw_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -152,10 +155,6 @@ class GaugerHttpProtocol(HttpToolsProtocol):
             self._stop(TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields += 1
-        self._head_bytes += len(name) + len(value) + 4
-        if self._fields > self.bounds.head_fields or self._head_bytes > self.bounds.head_bytes:
-            self._stop(HEAD_TOO_LARGE)
         if not self._in_head:
             return  # a trailer: ASGI has none, and uvicorn would add it to the head
         name = name.lower()
@@ -165,18 +164,20 @@ class GaugerHttpProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._in_body, self._moved = False, True, True
-        self._fields = self._head_bytes = self._raw_bytes = 0
+        headers = self.headers
+        if len(headers) > self.bounds.head_fields or (
+            self._raw_bytes + self._read > self.bounds.head_bytes
+            and sum(len(name) + len(value) + 4 for name, value in headers) > self.bounds.head_bytes
+        ):
+            self._stop(HEAD_TOO_LARGE)
         version = self.parser.get_http_version()
         method = self.parser.get_method().decode("ascii")
         url = self.url
         try:
-            check_framing(method, version, self.headers)
+            check_framing(method, version, headers)
         except Refusal as refusal:
-            self._in_head = True  # no request has begun
             self._stop(refusal)
         if url[:1] != b"/" or b"#" in url:
-            self._in_head = True
             self._stop(BAD_TARGET)
         scope: Any = self.scope
         path, _, query = url.partition(b"?")
@@ -187,31 +188,29 @@ class GaugerHttpProtocol(HttpToolsProtocol):
         scope["raw_path"] = self.root_path.encode("ascii") + path
         scope["query_string"] = query
         before = self.cycle
-        self.cycle = cycle = Cycle(
+        cycle = Cycle(
             self,
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue and version == "1.1",
+            scope,
+            expects=self.expect_100_continue and version == "1.1",
             keep_alive=version == "1.1" and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
         )
+        self.cycle = cycle
         scope["extensions"] = {"gauger.abort": cycle.cut}
+        self._in_head, self._in_body, self._moved, self._raw_bytes = False, True, True, 0
+        self._phase = ANSWER  # until `_wait` knows better: a next head has a deadline of its own
         if before is None or before.response_complete:
-            self._answering = cycle
-            self._start_asgi_task(cycle, self.app)
+            self._run(cycle)
         else:
             if len(self.pipeline) >= PIPELINE:
                 self.cycle = before
-                self._in_head = True
+                self._in_head, self._in_body = True, False
                 self._stop(TOO_MANY_PIPELINED)
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+
+    def _run(self, cycle: Cycle) -> None:
+        self._answering = cycle
+        self._start_asgi_task(cycle, self.app)  # type: ignore[arg-type]
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
@@ -247,8 +246,7 @@ class GaugerHttpProtocol(HttpToolsProtocol):
             self._finish()
         elif self.pipeline:
             self.flow.resume_reading()
-            self._answering, app = self.pipeline.pop()  # type: ignore[assignment]
-            self._start_asgi_task(self._answering, app)  # type: ignore[arg-type]
+            self._run(self.pipeline.pop()[0])
         elif self._deferred is not None:
             self._refuse(self._deferred)
         else:

@@ -265,6 +265,8 @@ def _refusal(error: UpstreamError) -> Refusal:
         )
     if kind in TIMEOUTS:
         return Refusal("upstream_timeout", 504, "upstream_timeout", "The model server did not answer in time.")
+    if kind == "invalid" and not error.sent:
+        return Refusal("bad_request", 400, "invalid_request", "The request can't be sent on as it is.")
     if kind == "invalid":
         return Refusal("upstream_invalid", 502, "upstream_invalid", "The model server sent an answer that is not HTTP.")
     return Refusal("upstream_unreachable", 502, "upstream_unreachable", "The model server could not be reached.")

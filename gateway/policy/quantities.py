@@ -63,7 +63,7 @@ DURATIONS = {
     "h": 3_600_000_000,
     "d": 86_400_000_000,
 }
-NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,9})?(?![\d.,_])")
+NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?(?![0-9.,_])")
 PART = re.compile(r"\s*([A-Za-z_]+|/|%|\S)")
 EXAMPLE = {"requests": "60 requests/min", "tokens": "8k tokens/min"}
 
@@ -186,20 +186,20 @@ def _split(text: str) -> tuple[Decimal, list[tuple[str, int]]]:
     if number is None:
         if text.strip().isalpha():
             return Decimal(0), []
-        if text[begin : begin + 1].isdigit():
+        if text[begin : begin + 1] in tuple("0123456789"):
             _fail("this number can't be read", "digits and one point: 1000, 2.5, or 2k", begin)
         _fail(f"{shown(text)} does not begin with a number", _example(None), begin)
     return Decimal(number.group()), [(part[1], part.start(1)) for part in PART.finditer(text, number.end())]
 
 
 def _text(value: object, hint: str) -> str:
-    if isinstance(value, str) and 0 < len(value.strip()) and len(value) <= 100:
-        return value
-    if isinstance(value, str):
-        _fail("an empty text is no quantity" if not value.strip() else "this is too long for a quantity", hint)
     if isinstance(value, int | float) and not isinstance(value, bool):
         _fail("a number alone says no unit", hint)
-    _fail(f"{shown(value)} is no quantity", hint)
+    if not isinstance(value, str):
+        _fail(f"{shown(value)} is no quantity", hint)
+    if not value.strip() or len(value) > 100:
+        _fail("an empty text is no quantity" if not value.strip() else "this is too long for a quantity", hint)
+    return value
 
 
 def _example(unit: str | None) -> str:

@@ -58,8 +58,6 @@ class OpenAIChat(Dialect):
         messages = fields.items(value.get("messages"), "messages")
         images, audio = _messages(messages, text)
         tools = _tools(value, text)
-        alternatives = fields.count(value.get("top_logprobs"), "top_logprobs")
-        asked = fields.flag(value.get("logprobs"), "logprobs")
         stream = fields.flag(value.get("stream"), "stream")
         call = Call(
             op="chat",
@@ -75,7 +73,7 @@ class OpenAIChat(Dialect):
             audio=audio,
             temperature=fields.number(value.get("temperature"), "temperature"),
             top_p=fields.number(value.get("top_p"), "top_p"),
-            logprobs=(alternatives or 0) if asked or alternatives else None,
+            logprobs=_logprobs(value),
             ask_usage=fields.flag(options.get("include_usage"), "stream_options.include_usage") and stream,
         )
         return (call,)
@@ -97,6 +95,15 @@ class OpenAIChat(Dialect):
 
     def hider(self, route: Route) -> Hider | None:
         return EventFilter(is_usage_only)
+
+
+def _logprobs(body: Mapping[str, Any]) -> int | None:
+    """Alternatives asked for, or None; some servers take their number in `logprobs`, as text completions do."""
+    alternatives = fields.count(body.get("top_logprobs"), "top_logprobs") or 0
+    asked = body.get("logprobs")
+    if type(asked) is int:
+        return max(alternatives, fields.count(asked, "logprobs") or 0)
+    return alternatives if fields.flag(asked, "logprobs") or alternatives else None
 
 
 def _messages(messages: list[Any], text: list[str]) -> tuple[int, int]:

@@ -60,15 +60,15 @@ class StandIn:
         }
         files = Batches(workers)
         batches = claude.MessageBatches()
-        self._claude_models = [
-            _route("GET", r"/v1/models", claude.models),
-            _route("GET", r"/v1/models/(.+)", claude.model),
-        ]
+        self._models = {
+            "openai": [_route("GET", r"/v1/models", text.models), _route("GET", r"/v1/models/(.+)", text.model)],
+            "anthropic": [_route("GET", r"/v1/models", claude.models), _route("GET", r"/v1/models/(.+)", claude.model)],
+            "gemini": [_route("GET", r"/v1/models", gemini.models), _route("GET", r"/v1/models/(.+)", gemini.model)],
+        }
         self._routes = [
             *(_route("POST", re.escape(path), worker) for path, worker in workers.items()),
             _route("GET", r"/v1/responses/([^/]+)", stored),
             _route("DELETE", r"/v1/responses/([^/]+)", stored),
-            _route("GET", r"/v1/models", text.models),
             _route("POST", r"/v1/files", files.upload),
             _route("GET", r"/v1/files", files.files),
             _route("GET", r"/v1/files/([^/]+)", files.file),
@@ -93,7 +93,6 @@ class StandIn:
             _route("POST", r"/(?:v1|v1beta)/models/(.+):embedContent", gemini.embed),
             _route("POST", r"/(?:v1|v1beta)/models/(.+):batchEmbedContents", gemini.batch_embed),
             _route("POST", r"/(?:v1|v1beta)/models/(.+):countTokens", gemini.count_tokens),
-            _route("GET", r"/v1/models/(.+)", text.model),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,6 +118,8 @@ class StandIn:
             answer = self._answer(ask, vendor)
         except Fail as fail:
             answer = refused(vendor, fail, seed)
+        except RecursionError:
+            answer = refused(vendor, Fail(400, "The body of your request is nested too deeply."), seed)
         name = b"request-id" if vendor == "anthropic" else b"x-request-id"
         request = [(name, f"req_{tag(seed, 'request')}".encode())]
         if isinstance(answer, Reply):
@@ -134,8 +135,7 @@ class StandIn:
         if key.startswith("bad-"):
             raise Fail(401, "Incorrect API key provided.", "invalid_api_key")
         known = False
-        routes = self._claude_models + self._routes if vendor == "anthropic" else self._routes
-        for method, path, handler in routes:
+        for method, path, handler in self._models[vendor] + self._routes:
             found = path.fullmatch(ask.path)
             if found and method == ask.method:
                 return handler(msgspec.structs.replace(ask, args=found.groups()))
@@ -217,11 +217,16 @@ def _route(method: str, path: str, handler: Handler) -> Route:
 
 
 def _vendor(ask: Ask) -> Vendor:
-    """Whose words an answer on this path is in; `/v1/models` is told apart by Anthropic's version header."""
-    if ask.path.startswith("/v1beta/") or (ask.method == "POST" and "/models/" in ask.path):
+    """Whose words an answer is in. All three list models on `/v1/models`: headers and the place of the key tell."""
+    if ask.path.startswith("/v1beta/") or (ask.method == "POST" and ask.path.startswith("/v1/models/")):
         return "gemini"
-    if ask.path.startswith("/v1/messages") or "anthropic-version" in ask.headers:
+    if ask.path.startswith("/v1/messages"):
         return "anthropic"
+    if ask.path == "/v1/models" or ask.path.startswith("/v1/models/"):
+        if "anthropic-version" in ask.headers:
+            return "anthropic"
+        if "x-goog-api-key" in ask.headers or "key" in ask.query:
+            return "gemini"
     return "openai"
 
 

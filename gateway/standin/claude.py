@@ -8,6 +8,7 @@ import orjson
 
 from gateway.standin.answers import Answer, Tool, Wanted, compose, count, created, groups, seed_of, tag
 from gateway.standin.exchange import (
+    MAX_KEPT,
     Ask,
     Fail,
     Reply,
@@ -90,8 +91,14 @@ class MessageBatches:
         requests = objects(parsed(ask).get("requests"))
         if not requests or len(requests) > MAX_REQUESTS:
             raise Fail(400, f"requests: between 1 and {MAX_REQUESTS} are required")
-        results = [_result(each, seed_of(ask.seed, b"%d" % index)) for index, each in enumerate(requests)]
-        good = sum(each["result"]["type"] == "succeeded" for each in results)
+        lines = bytearray()
+        good = 0
+        for index, each in enumerate(requests):
+            result = _result(each, seed_of(ask.seed, b"%d" % index))
+            good += result["result"]["type"] == "succeeded"
+            lines += orjson.dumps(result) + b"\n"
+            if len(lines) > MAX_KEPT:
+                raise Fail(400, "The results of this batch are more than is kept.")
         name = f"msgbatch_{tag(ask.seed, 'batch')}"
         when = datetime.fromtimestamp(created(ask.seed), UTC)
         batch = {
@@ -101,7 +108,7 @@ class MessageBatches:
             "request_counts": {
                 "processing": 0,
                 "succeeded": good,
-                "errored": len(results) - good,
+                "errored": len(requests) - good,
                 "canceled": 0,
                 "expired": 0,
             },
@@ -112,8 +119,7 @@ class MessageBatches:
             "cancel_initiated_at": None,
             "results_url": f"/v1/messages/batches/{name}/results",
         }
-        lines = b"".join(orjson.dumps(each) + b"\n" for each in results)
-        self._batches.put(name, (batch, lines), len(lines))
+        self._batches.put(name, (batch, bytes(lines)), len(lines))
         return answered(batch)
 
     def all(self, ask: Ask) -> Reply:

@@ -7,10 +7,11 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 import orjson
 
-from gateway.standin.answers import Manner, count, manner_of, tag
+from gateway.standin.answers import Answer, Manner, Wanted, compose, count, manner_of, seed_of, tag
 
 __all__ = [
     "IMAGE",
+    "MAX_KEPT",
     "Ask",
     "Fail",
     "Reply",
@@ -19,6 +20,7 @@ __all__ = [
     "Vendor",
     "answered",
     "behave",
+    "composed",
     "limit_of",
     "objects",
     "parsed",
@@ -31,6 +33,7 @@ __all__ = [
 Vendor = Literal["openai", "anthropic", "gemini"]
 IMAGE = 85  # tokens of whatever isn't text
 MAX_FILES = 100
+MAX_WORK = 1_000_000  # tokens of all the answers to one request
 MAX_KEPT = 64 * 1024 * 1024  # bytes
 JSON = "application/json"
 
@@ -153,6 +156,16 @@ def behave(model: Any) -> Manner:
     if manner.status != 200:
         raise Fail(manner.status, "The server had an error while processing your request.")
     return manner
+
+
+def composed(seed: bytes, wanted: Wanted, manner: Manner, n: int) -> list[Answer]:
+    """`n` different answers. Fails with 400 where they would have more than a million tokens."""
+    each = min(manner.tokens or 50, wanted.limit or MAX_WORK)
+    if n * each > MAX_WORK:
+        raise Fail(
+            400, f"{n} answers of {each} tokens are more than {MAX_WORK} in all.", "integer_above_max_value", "n"
+        )
+    return [compose(seed_of(seed, b"%d" % index), wanted, manner) for index in range(n)]
 
 
 def limit_of(body: Mapping[str, Any], *names: str) -> int | None:

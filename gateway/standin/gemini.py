@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from gateway.standin.answers import Answer, Tool, Wanted, compose, count, groups, logprob, seed_of, tag
+from gateway.standin.answers import Answer, Tool, Wanted, count, groups, logprob, tag
 from gateway.standin.exchange import (
     IMAGE,
     Ask,
@@ -14,6 +14,7 @@ from gateway.standin.exchange import (
     Stream,
     answered,
     behave,
+    composed,
     limit_of,
     objects,
     parsed,
@@ -129,7 +130,7 @@ def _asked(ask: Ask) -> tuple[str, list[Answer], dict[str, Any] | None, int | No
     if n > MAX_CHOICES:
         raise Fail(400, f"* candidateCount: at most {MAX_CHOICES}")
     wanted = _wanted(body, contents, config)
-    answers = [compose(seed_of(ask.seed, b"%d" % index), wanted, manner) for index in range(n)]
+    answers = composed(ask.seed, wanted, manner, n)
     usage = None
     if manner.usage:
         prompt = _prompt(body)

@@ -9,7 +9,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
 from gateway.standin.answers import created, seed_of, tag
-from gateway.standin.exchange import Ask, Fail, Reply, Shelf, Stream, answered, parsed, refused
+from gateway.standin.exchange import MAX_KEPT, Ask, Fail, Reply, Shelf, Stream, answered, parsed, refused
 
 __all__ = ["Batches"]
 
@@ -79,12 +79,16 @@ class Batches:
         lines = [line for line in self._file(source).content.splitlines() if line.strip()]
         if len(lines) > MAX_LINES:
             raise Fail(400, f"A batch has at most {MAX_LINES} lines.", "too_many_tasks")
-        done = [self._line(endpoint, line, seed_of(ask.seed, b"%d" % index)) for index, line in enumerate(lines)]
-        failed = sum(each["response"]["status_code"] != 200 for each in done)
+        answers = bytearray()
+        failed = 0
+        for index, line in enumerate(lines):
+            status, answer = self._line(endpoint, line, seed_of(ask.seed, b"%d" % index))
+            failed += status != 200
+            answers += answer + b"\n"
+            if len(answers) > MAX_KEPT:
+                raise Fail(400, "The answers to this batch are more than is kept.", "too_large")
         name = f"batch_{tag(ask.seed, 'batch', 32)}"
-        output = self._keep(
-            f"{name}_output.jsonl", "batch_output", b"".join(orjson.dumps(each) + b"\n" for each in done)
-        )
+        output = self._keep(f"{name}_output.jsonl", "batch_output", bytes(answers))
         when = created(ask.seed)
         batch = {
             "id": name,
@@ -105,7 +109,7 @@ class Batches:
             "expired_at": None,
             "cancelling_at": None,
             "cancelled_at": None,
-            "request_counts": {"total": len(done), "completed": len(done) - failed, "failed": failed},
+            "request_counts": {"total": len(lines), "completed": len(lines) - failed, "failed": failed},
             "metadata": body.get("metadata"),
         }
         self._batches.put(name, batch, len(ask.body))
@@ -145,7 +149,8 @@ class Batches:
         self._files.put(name, Stored(about, content), len(content))
         return about
 
-    def _line(self, endpoint: str, line: bytes, seed: bytes) -> dict[str, Any]:
+    def _line(self, endpoint: str, line: bytes, seed: bytes) -> tuple[int, bytes]:
+        """The status of the answer to this line, and the line that tells it."""
         custom = None
         try:
             value = orjson.loads(line)
@@ -159,16 +164,10 @@ class Batches:
             reply = refused("openai", Fail(400, "This line is not parseable as valid JSON.", "invalid_json_line"), seed)
         except Fail as fail:
             reply = refused("openai", fail, seed)
-        return {
-            "id": f"batch_req_{tag(seed, 'line', 32)}",
-            "custom_id": custom,
-            "response": {
-                "status_code": reply.status,
-                "request_id": tag(seed, "request", 32),
-                "body": orjson.Fragment(reply.body),
-            },
-            "error": None,
-        }
+        told = orjson.Fragment(reply.body)
+        response = {"status_code": reply.status, "request_id": tag(seed, "request", 32), "body": told}
+        full = {"id": f"batch_req_{tag(seed, 'line', 32)}", "custom_id": custom, "response": response, "error": None}
+        return reply.status, orjson.dumps(full)
 
 
 def _listed(items: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,12 +9,10 @@ from gateway.standin.answers import (
     Answer,
     Tool,
     Wanted,
-    compose,
     count,
     created,
     groups,
     logprob,
-    seed_of,
     tag,
 )
 from gateway.standin.exchange import (
@@ -24,6 +22,7 @@ from gateway.standin.exchange import (
     Stream,
     answered,
     behave,
+    composed,
     limit_of,
     objects,
     parsed,
@@ -48,7 +47,7 @@ def chat(ask: Ask) -> Reply | Stream:
     if not messages:
         raise Fail(400, "Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
     wanted = _wanted(body, messages)
-    answers = [compose(seed_of(ask.seed, b"%d" % index), wanted, manner) for index in range(choices_of(body))]
+    answers = composed(ask.seed, wanted, manner, choices_of(body))
     usage = _usage(body, messages, answers) if manner.usage else None
     head = {
         "id": f"chatcmpl-{tag(ask.seed, 'chat')}",

@@ -5,8 +5,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.standin.answers import Answer, Wanted, compose, count, created, groups, logprob, seed_of, tag
-from gateway.standin.exchange import Ask, Fail, Reply, Stream, answered, behave, limit_of, parsed, stops
+from gateway.standin.answers import Answer, Wanted, count, created, groups, logprob, seed_of, tag
+from gateway.standin.exchange import Ask, Fail, Reply, Stream, answered, behave, composed, limit_of, parsed, stops
 from gateway.standin.openai_chat import FINISH, choices_of, data, usage_of
 from gateway.standin.vectors import vector
 
@@ -24,8 +24,7 @@ def completions(ask: Ask) -> Reply | Stream:
     manner = behave(body.get("model"))
     prompts = _inputs(body, "prompt")
     wanted = Wanted(limit=limit_of(body, "max_tokens"), stop=stops(body.get("stop")))
-    n = choices_of(body)
-    answers = [compose(seed_of(ask.seed, b"%d" % index), wanted, manner) for index in range(n * len(prompts))]
+    answers = composed(ask.seed, wanted, manner, choices_of(body) * len(prompts))
     prompt = sum(map(_tokens, prompts))
     usage = usage_of(prompt, sum(len(answer.pieces) for answer in answers)) if manner.usage else None
     head = {

@@ -7,6 +7,9 @@ __all__ = ["fit"]
 
 DEEP = 5  # levels after which whatever may be left out is left out
 DEEPEST = 32
+MOST = 10_000
+LARGEST = 2**53  # what a bound may be, so that each value fits into JSON
+LONGEST = 1000  # characters that a `minLength` may demand
 FORMATS = {
     "date": "2024-05-17",
     "date-time": "2024-05-17T09:30:00Z",
@@ -22,33 +25,44 @@ FORMATS = {
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def fit(schema: Any, seed: bytes, root: Any = None, place: str = "$", depth: int = 0) -> Any:
+class _Budget:
+    """Values that one answer may still hold: a short schema can demand an endless one."""
+
+    left = MOST
+
+
+def fit(schema: Any, seed: bytes) -> Any:
     """A value for `schema` (JSON Schema, or Gemini's with its capital type names).
 
     Understands type, properties, items, prefixItems, enum, const, bounds of length and size, format, `$ref` within the
-    schema, anyOf, oneOf, allOf. Not `pattern`, `not`, conditions. A schema that demands endless depth ends in null.
+    schema, anyOf, oneOf, allOf. Not `pattern`, `not`, conditions. A schema that demands more than 32 levels or 10,000
+    values ends in nulls.
     """
-    root = schema if root is None else root
-    if not isinstance(schema, dict) or depth > DEEPEST:
+    return _fit(schema, seed, schema, "$", 0, _Budget())
+
+
+def _fit(schema: Any, seed: bytes, root: Any, place: str, depth: int, budget: _Budget) -> Any:
+    budget.left -= 1
+    if not isinstance(schema, dict) or depth > DEEPEST or budget.left < 0:
         return None
     if isinstance(schema.get("$ref"), str):
-        return fit(_resolve(root, schema["$ref"]), seed, root, place, depth + 1)
+        return _fit(_resolve(root, schema["$ref"]), seed, root, place, depth + 1, budget)
     if "const" in schema:
         return schema["const"]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return schema["enum"][_pick(seed, place, len(schema["enum"]))]
     if isinstance(schema.get("allOf"), list) and schema["allOf"]:
-        return fit(_merged(schema, root), seed, root, place, depth + 1)
+        return _fit(_merged(schema, root), seed, root, place, depth + 1, budget)
     for key in ("anyOf", "oneOf"):
         options = schema.get(key)
         if isinstance(options, list) and options:
             empty = [each for each in options if isinstance(each, dict) and _kind(each, depth) == "null"]
-            return fit(empty[0] if empty and depth > DEEP else options[0], seed, root, place, depth + 1)
+            return _fit(empty[0] if empty and depth > DEEP else options[0], seed, root, place, depth + 1, budget)
     kind = _kind(schema, depth)
     if kind == "object":
-        return _object(schema, seed, root, place, depth)
+        return _object(schema, seed, root, place, depth, budget)
     if kind == "array":
-        return _array(schema, seed, root, place, depth)
+        return _array(schema, seed, root, place, depth, budget)
     return _scalar(kind, schema, seed, place)
 
 
@@ -66,24 +80,24 @@ def _kind(schema: dict[str, Any], depth: int) -> str:
     return "array" if "items" in schema else "string"
 
 
-def _object(schema: dict[str, Any], seed: bytes, root: Any, place: str, depth: int) -> dict[str, Any]:
+def _object(schema: dict[str, Any], seed: bytes, root: Any, place: str, depth: int, budget: _Budget) -> dict[str, Any]:
     properties = schema.get("properties")
     if not isinstance(properties, dict):
         return {}
     required = schema.get("required")
     kept = [name for name in properties if depth <= DEEP or (isinstance(required, list) and name in required)]
-    return {name: fit(properties[name], seed, root, f"{place}.{name}", depth + 1) for name in kept}
+    return {name: _fit(properties[name], seed, root, f"{place}.{name}", depth + 1, budget) for name in kept}
 
 
-def _array(schema: dict[str, Any], seed: bytes, root: Any, place: str, depth: int) -> list[Any]:
+def _array(schema: dict[str, Any], seed: bytes, root: Any, place: str, depth: int, budget: _Budget) -> list[Any]:
     first = schema.get("prefixItems")
     items = first if isinstance(first, list) else []
     least = min(int(_figure(schema, "minItems", 0)), 100)
     most = _figure(schema, "maxItems", 100)
     length = max(least, min(int(most), 2 if depth <= DEEP else 0)) if "items" in schema else least
-    made = [fit(each, seed, root, f"{place}[{index}]", depth + 1) for index, each in enumerate(items)]
-    rest = range(len(made), length)
-    return made + [fit(schema.get("items"), seed, root, f"{place}[{index}]", depth + 1) for index in rest]
+    made = [_fit(each, seed, root, f"{place}[{index}]", depth + 1, budget) for index, each in enumerate(items)]
+    rest = range(len(made), length if budget.left > 0 else len(made))
+    return made + [_fit(schema.get("items"), seed, root, f"{place}[{index}]", depth + 1, budget) for index in rest]
 
 
 def _scalar(kind: str, schema: dict[str, Any], seed: bytes, place: str) -> Any:
@@ -100,19 +114,22 @@ def _scalar(kind: str, schema: dict[str, Any], seed: bytes, place: str) -> Any:
         return int(value) if kind == "integer" else float(value)
     if kind == "null":
         return None
-    if schema.get("format") in FORMATS:
-        return FORMATS[schema["format"]]
+    form = schema.get("format")
+    if isinstance(form, str) and form in FORMATS:
+        return FORMATS[form]
     digits = hashlib.blake2b(seed + place.encode(), digest_size=6).digest()
     text = "".join(LETTERS[byte % 26] for byte in digits)
     least, most = int(_figure(schema, "minLength", 0)), int(_figure(schema, "maxLength", 1000))
-    return text.ljust(min(least, 10_000), "x")[: max(most, 0)]
+    return text.ljust(min(least, LONGEST), "x")[: max(most, 0)]
 
 
 def _figure(schema: dict[str, Any], key: str, otherwise: float) -> float:
     value = schema.get(key)
     if isinstance(value, str) and value.isascii() and value.isdecimal():
-        return int(value)  # Gemini's int64 in JSON
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
+        return min(int(value[:16]), LARGEST)  # Gemini's int64 in JSON
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return otherwise
+    return max(-LARGEST, min(value, LARGEST))
 
 
 def _pick(seed: bytes, place: str, below: int) -> int:

@@ -13,7 +13,8 @@ from gateway.standin.app import StandIn
 __all__ = ["Running", "serving"]
 
 BACKLOG = 2048
-GRACE = 1.0  # s that answers under way get when the server stops
+GRACE = 0.5  # s that answers under way get when the server stops
+POLL = 0.005  # s
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -60,14 +61,19 @@ async def serving(host: str = "127.0.0.1", port: int = 0, record: int = 0) -> As
 
 
 async def _stop(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Idle connections close at once, busy ones after their answer, and whatever is late is cut."""
     for each in server.servers:
         each.close()
-    answers = list(server.server_state.tasks)
-    if answers:
-        _, late = await asyncio.wait(answers, timeout=GRACE)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-    server.force_exit = True  # nothing is left to wait for
-    await server.shutdown(sockets=[listener])
+    listener.close()
+    state = server.server_state
+    for connection in list(state.connections):
+        connection.shutdown()
+    loop = asyncio.get_running_loop()
+    late = loop.time() + GRACE
+    await asyncio.sleep(0)  # a closed transport says so to its protocol in the next round
+    while (state.connections or state.tasks) and loop.time() < late:  # noqa: ASYNC110 - uvicorn's sets tell no one
+        await asyncio.sleep(POLL)
+    for connection in list(state.connections):
+        connection.transport.abort()  # the app hears of it as a client that left, and ends
+    while state.connections or state.tasks:  # noqa: ASYNC110
+        await asyncio.sleep(POLL)

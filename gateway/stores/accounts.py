@@ -29,6 +29,11 @@ class MemoryAccounts:
     def __len__(self) -> int:
         return len(self._accounts) + len(self._probation)
 
+    @property
+    def proven(self) -> int:
+        """Accounts that the model server has accepted at least once."""
+        return len(self._accounts)
+
     def get(self, account: str) -> AccountState:
         """The state of an account; a fresh one where nothing is remembered."""
         return self._accounts.get(account) or self._probation.get(account) or EMPTY

@@ -30,6 +30,7 @@ _BAD_PATH = re.compile(
 )
 _BAD_QUERY = re.compile(rb"[^!-~]|#|%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]{1,5})?")
+_CHARSET = re.compile(rb";[ \t]*charset[ \t]*=[ \t]*\"?([^\";, \t]*)", re.IGNORECASE)
 _NOT_VISIBLE = re.compile(rb"[^ -~]")
 _USUAL_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b""})
 
@@ -143,7 +144,8 @@ def check_head(
     """Refuses a head that two readers could take for two requests or two callers. Field names are lower-case.
 
     Framing as `check_framing`; one credential in visible ASCII (431 over 8 KiB); no `Connection` that strips what
-    identifies or frames (RFC 9110 section 7.6.1); 417 other expectations; 415 coded bodies; one Content-Type.
+    identifies or frames (RFC 9110 section 7.6.1); 417 other expectations; one Content-Type;
+    415 coded bodies and charsets that are not UTF-8.
     No value of a field is ever in the message.
     """
     seen: list[int] = []
@@ -163,6 +165,8 @@ def check_head(
             if kind in seen:
                 raise _bad("duplicate_content_type", "A request has one Content-Type.")
             seen.append(kind)
+            if b";" in value:
+                _check_charset(value)
         elif kind == _ENCODING:
             if value.lower() != b"identity":
                 raise Refusal("unsupported", 415, "unsupported_encoding", "Request bodies must not be compressed.")
@@ -221,6 +225,12 @@ def _check_credential(value: bytes) -> None:
         raise Refusal("too_large", 431, "credential_too_long", f"The credential is over {MAX_CREDENTIAL} bytes.")
     if _NOT_VISIBLE.search(value):
         raise _bad("invalid_credential", "The credential holds characters outside visible ASCII.")
+
+
+def _check_charset(value: bytes) -> None:
+    found = _CHARSET.search(value)
+    if found is not None and found[1].lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise Refusal("unsupported", 415, "unsupported_charset", "Request bodies are read as UTF-8.")
 
 
 def _check_connection(value: bytes) -> None:

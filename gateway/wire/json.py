@@ -17,7 +17,6 @@ SMALLEST = -(2**63)
 PLACE = re.compile(r" at line (\d+) column (\d+)$")
 LEAVES = frozenset((str, bool, type(None)))
 BLANK = re.compile(rb"[ \t\r\n]*+")
-STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 SCALAR = re.compile(rb"[^,\]}\s]++")
 MARK = re.compile(rb'["{}\[\]]')
 
@@ -149,16 +148,19 @@ def _end(body: bytes, at: int) -> int:
     """Where the value that begins here ends."""
     first = body[at : at + 1]
     if first == b'"':
-        return _matched(STRING, body, at)
+        return _string_end(body, at)
     if first not in (b"{", b"["):
-        return _matched(SCALAR, body, at)
+        scalar = SCALAR.match(body, at)
+        if scalar is None:
+            raise ValueError("not valid JSON")
+        return scalar.end()
     depth = 0
     while True:
         mark = MARK.search(body, at)
         if mark is None:
             raise ValueError("not valid JSON")
         if mark[0] == b'"':
-            at = _matched(STRING, body, mark.start())
+            at = _string_end(body, mark.start())
             continue
         at = mark.end()
         depth += 1 if mark[0] in (b"{", b"[") else -1
@@ -166,11 +168,16 @@ def _end(body: bytes, at: int) -> int:
             return at
 
 
-def _matched(pattern: re.Pattern[bytes], body: bytes, at: int) -> int:
-    match = pattern.match(body, at)
-    if match is None:
-        raise ValueError("not valid JSON")
-    return match.end()
+def _string_end(body: bytes, at: int) -> int:
+    """Where the string that begins here ends: at the next quote with an even number of backslashes before it."""
+    while True:
+        end = body.find(b'"', at + 1)
+        if end < 0:
+            raise ValueError("not valid JSON")
+        piece = body[at + 1 : end]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2 == 0:
+            return end + 1
+        at = end
 
 
 def _members(body: bytes, start: int) -> list[tuple[str, int, int, int]]:
@@ -178,7 +185,7 @@ def _members(body: bytes, start: int) -> list[tuple[str, int, int, int]]:
     found = []
     at = _skip(body, start + 1)
     while body[at : at + 1] == b'"':
-        end = _matched(STRING, body, at)
+        end = _string_end(body, at)
         key = orjson.loads(body[at:end])
         value = _skip(body, _skip(body, end) + 1)  # past the colon
         end = _end(body, value)

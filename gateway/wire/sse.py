@@ -49,11 +49,11 @@ class Events:
             if self._skipping:
                 del blocks[0]
                 self._skipping = False
+        if not self._skipping and self._tail.startswith(b"\n"):  # a blank line more ends no event
+            self._tail = self._tail.lstrip(b"\n")
         if self._skipping or len(self._tail) > self._limit + 1:  # the last byte may be half of a blank line
             self.overflowed = self._skipping = True
             del self._tail[:-1]
-        elif self._tail.startswith(b"\n"):  # a blank line more ends no event
-            self._tail = self._tail.lstrip(b"\n")
         self._searched = max(0, len(self._tail) - 1)
         return self._read(blocks)
 

@@ -3,29 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 import uvloop
 
-from gateway.edge.server import Bounds, make_server
-from tests.conformance.passthrough import Passthrough
+from gateway.edge.server import Bounds
 from tests.conformance.rig import Upstream
+from tests.rig import gateway
 
 SHORT = Bounds(head_timeout=0.3, body_idle_timeout=0.3, write_timeout=1.0, keepalive_timeout=5.0, linger=0.3)
 
 
 @asynccontextmanager
-async def start_gateway(upstream_url: str) -> AsyncIterator[tuple[str, int]]:
-    """The gateway under test, with short deadlines; yields its address."""
-    async with make_server(Passthrough(upstream_url), "127.0.0.1", 0, SHORT).listening() as port:
-        yield "127.0.0.1", port
+async def start_gateway(upstream_url: str, state_dir: Path) -> AsyncIterator[tuple[str, int]]:
+    """The whole gateway with an open policy and short deadlines; yields its address."""
+    async with gateway(upstream=upstream_url, bounds=SHORT, state_dir=state_dir) as running:
+        yield "127.0.0.1", running.port
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def under_test() -> AsyncIterator[tuple[tuple[str, int], Upstream]]:
+async def under_test(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[tuple[str, int], Upstream]]:
     """(address of the gateway, its upstream)"""
-    async with Upstream() as upstream, start_gateway(upstream.url) as address:
+    async with Upstream() as upstream, start_gateway(upstream.url, tmp_path_factory.mktemp("state")) as address:
         yield address, upstream
 
 

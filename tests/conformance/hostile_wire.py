@@ -84,7 +84,11 @@ SMUGGLING = [
         "smuggling",
         "cl0-smuggle-pipelined",
         "RPN",
-        (request(framing=b"Content-Length: 0\r\n", body=b"") + request(b"/v1/models", method=b"GET", body=b""),),
+        (
+            request(b"/v1/other", framing=b"Content-Length: 0\r\n", body=b"")
+            + request(b"/v1/models", method=b"GET", body=b""),
+        ),
+        target=b"/v1/other",
         body=b"",
         answers=2,
     ),

@@ -1,4 +1,4 @@
-"""Model servers that misbehave, on real sockets: each connection is played by a script that sees and writes raw bytes."""
+"""Model servers that misbehave, on real sockets: a script plays each connection and sees and writes raw bytes."""
 
 import asyncio
 import socket
@@ -96,7 +96,7 @@ class Evil:
         self.seen: list[Seen] = []
         self.connections = 0  # ever accepted
         self.open = 0
-        self._closed = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
     def port(self) -> int:
@@ -122,8 +122,8 @@ class Evil:
     async def until_open(self, count: int) -> None:
         """Waits until the clients hold `count` connections."""
         while self.open != count:
-            self._closed.clear()
-            await self._closed.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -131,6 +131,7 @@ class Evil:
         self.tasks.add(task)
         self.connections += 1
         self.open += 1
+        self._changed.set()
         try:
             await self._script(Peer(self, self.connections, reader, writer))
         except (EOFError, ConnectionError, asyncio.CancelledError):
@@ -141,7 +142,7 @@ class Evil:
             writer.transport.abort() if writer.transport.is_closing() else writer.close()
             self.tasks.discard(task)
             self.open -= 1
-            self._closed.set()
+            self._changed.set()
 
 
 def answer(body: bytes = b"ok", *fields: bytes, status: bytes = b"200 OK") -> bytes:

@@ -320,6 +320,18 @@ async def test_an_early_refusal_of_a_large_body_is_seen_and_not_a_reset() -> Non
     assert raw.startswith(b"HTTP/1.1 413")
 
 
+async def test_the_rest_of_an_answered_body_is_read_but_not_for_ever() -> None:
+    class Early(App):
+        async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+            await answer(send, b"no", 403)
+
+    async with serving(Early()) as port:
+        endless = await ask(port, head(b"Content-Length: 1000"), *[b"a"] * 90, quiet=3.0)
+        ended = await ask(port, head(b"Content-Length: 3"), b"a", b"bc", GET, answers=2, quiet=3.0)
+    assert (endless.statuses, endless.closed) == ([403], True)
+    assert (ended.statuses, ended.closed) == ([403, 403], True)
+
+
 async def test_a_body_is_only_asked_for_when_the_app_wants_it() -> None:
     class Refusing(App):
         async def handle(self, scope: Any, receive: Any, send: Any) -> None:

@@ -1,7 +1,7 @@
 """What the client reads: answers that end where they say they end, and refusals of everything else."""
 
 import asyncio
-import gc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -123,7 +123,7 @@ async def test_an_answer_that_breaks_off_is_an_error_and_never_a_clean_end(
     got = b""
     async with Evil(script) as server:
         upstream = client(server)
-        with pytest.raises(UpstreamError) as caught:  # noqa: PT012
+        with pytest.raises(UpstreamError) as caught:
             async with await upstream.send(b"POST", b"/", [], b"x") as response:
                 while (block := await response.read()) is not None:
                     got += block
@@ -191,7 +191,8 @@ async def test_interim_answers_are_skipped_and_leave_no_field_behind() -> None:
 async def test_fields_keep_their_order_and_their_duplicates() -> None:
     fields = [b"Set-Cookie: a=1", b"X-B:  two words ", b"set-cookie: b=2", b"X-Empty:", b"X-Latin: \xe9"]
     async with Evil(replying(answer(b"", *fields))) as server:
-        async with await client(server).send(b"GET", b"/", []) as response:
+        upstream = client(server)
+        async with await upstream.send(b"GET", b"/", []) as response:
             assert [(name, value.strip()) for name, value in response.headers[1:]] == [
                 (b"set-cookie", b"a=1"),
                 (b"x-b", b"two words"),
@@ -204,14 +205,16 @@ async def test_fields_keep_their_order_and_their_duplicates() -> None:
 SURPLUS = {
     "an answer": lambda n: answer(b"right-%d" % n) + answer(b"FORGED"),
     "line ends": lambda n: answer(b"right-%d" % n) + b"\r\n",
-    "chunks, then an answer": lambda n: CHUNK + b"%x\r\nright-%d\r\n0\r\n\r\n" % (6 + len(str(n)), n) + answer(b"FORGED"),
+    "chunks, then an answer": lambda n: (
+        CHUNK + b"%x\r\nright-%d\r\n0\r\n\r\n" % (6 + len(str(n)), n) + answer(b"FORGED")
+    ),
     "chunks, then junk": lambda n: CHUNK + b"%x\r\nright-%d\r\n0\r\n\r\nFORGED" % (6 + len(str(n)), n),
     "chunks, then line ends": lambda n: CHUNK + b"%x\r\nright-%d\r\n0\r\n\r\n\r\n" % (6 + len(str(n)), n),
 }
 
 
 @pytest.mark.parametrize("surplus", SURPLUS.values(), ids=SURPLUS)
-async def test_bytes_after_an_answer_reach_no_one(surplus: "type[bytes]") -> None:
+async def test_bytes_after_an_answer_reach_no_one(surplus: Callable[[int], bytes]) -> None:
     count = 0
 
     async def script(peer: Peer) -> None:
@@ -219,7 +222,7 @@ async def test_bytes_after_an_answer_reach_no_one(surplus: "type[bytes]") -> Non
         while True:
             await peer.request()
             count += 1
-            await peer.write(surplus(count))  # type: ignore[arg-type]
+            await peer.write(surplus(count))
 
     async with Evil(script) as server:
         upstream = client(server)
@@ -289,10 +292,9 @@ async def test_a_slow_reader_makes_the_server_wait() -> None:
 async def test_a_response_that_nobody_closed_gives_its_slot_back_and_says_so() -> None:
     async with Evil(replying(answer())) as server:
         upstream = client(server)
-        response = await upstream.send(b"GET", b"/", [])
+        forgotten = [await upstream.send(b"GET", b"/", [])]
         with pytest.warns(ResourceWarning, match="not closed"):
-            del response
-            gc.collect()
+            forgotten.clear()
         assert upstream.stats.open == 0
         await server.until_open(0)
 

@@ -12,7 +12,6 @@ from tests.edge.evil import Evil, Peer, answer, client, echoing, fetch, replying
 NOTHING = UpstreamStats(open=0, idle=0, waiting=0)
 
 
-
 async def silent(peer: Peer) -> None:
     await peer.request()
     await peer.gone()

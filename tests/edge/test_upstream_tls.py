@@ -125,3 +125,14 @@ async def test_a_body_to_the_end_of_the_connection_must_end_with_tlss_own_word(n
             assert caught.value.kind == "closed"
         await response.aclose()
         await server.until_open(0)
+
+
+async def test_a_large_body_goes_up_whole(names: Names) -> None:
+    body = bytes(range(256)) * 16_000
+    async with Evil(echoing(), tls=names.server) as server:
+        upstream = client(server, tls=names.client, host="localhost")
+        for _ in range(2):
+            assert await fetch(upstream, b"/", method=b"POST", body=body) == (200, b"POST / HTTP/1.1")
+        assert [seen.body == body for seen in server.seen] == [True, True]
+        assert server.connections == 1
+        await upstream.aclose()

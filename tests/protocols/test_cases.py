@@ -1,4 +1,8 @@
-"""Tables first: request bytes -> fields of the call, answer bytes -> usage, for each dialect (`cases/*.json`)."""
+"""Tables first: request bytes -> fields of the call, answer bytes -> usage, for each dialect (`cases/FILE.json`).
+
+A request has `path`, `body` (or `raw` text) and either `call`, the fields that must be read, or `refused`, the code of
+the refusal. An answer has `path`, one of `document`, `events` and `raw`, and `usage`; a field left out is not checked.
+"""
 
 import gzip
 import json

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import dialects
+from gateway import protocols
 from gateway.dialects import DIALECTS
 from gateway.errors import Refusal
 from gateway.protocols import Answer, Call, Dialect, Route
@@ -113,7 +113,7 @@ def test_a_mutated_body_is_read_or_refused(name: str, data: st.DataObject) -> No
     refused(DIALECTS[name], path, body[:start] + put + body[end:])
 
 
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 0.5, "x", [], {}, [None], [1], ["x"], [[]], [{}], {"x": 1}, {"text": []}, [{"text": 1}]]
 )
 
@@ -238,5 +238,5 @@ def test_an_answer_that_never_began_has_no_usage(name: str) -> None:
 
 
 def test_a_folder_of_dialects_is_found_by_itself() -> None:
-    files = {path.stem for path in Path(dialects.protocols.__path__[0]).glob("*.py")} - {"__init__"}
+    files = {path.stem for path in Path(protocols.__path__[0]).glob("*.py")} - {"__init__"}
     assert set(DIALECTS) == files

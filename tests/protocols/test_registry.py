@@ -64,6 +64,7 @@ def test_the_case_of_a_models_name_is_kept() -> None:
         ("/v1/models", [b"host", b"anthropic-version"], "anthropic"),
         ("/v1beta/files", [], "gemini"),
         ("/v1alpha/x", [], "gemini"),
+        ("/v1beta/openai/models", [b"authorization"], "openai"),
         ("/upload", [b"x-goog-api-key"], "gemini"),
         ("/v1/models", [b"authorization"], "openai"),
         ("/v1/messagesx", [], "openai"),

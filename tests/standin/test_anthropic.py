@@ -124,7 +124,6 @@ async def test_models_are_listed_in_the_shape_that_the_version_header_asks_for(a
         ({"model": "standin-429"}, sdk.RateLimitError, "rate_limit_error"),
         ({"model": "standin-500"}, sdk.InternalServerError, "api_error"),
         ({"messages": []}, sdk.BadRequestError, "invalid_request_error"),
-        ({"extra_headers": {"x-api-key": "bad-key"}}, sdk.AuthenticationError, "authentication_error"),
     ],
 )
 async def test_errors_are_the_clients_own(
@@ -135,3 +134,8 @@ async def test_errors_are_the_clients_own(
     assert raised.value.request_id
     body: Any = raised.value.body
     assert body["error"]["type"] == kind
+
+
+async def test_a_wrong_key_is_refused(anthropic: AsyncAnthropic) -> None:
+    with pytest.raises(sdk.AuthenticationError):
+        await anthropic.with_options(api_key="bad-key").messages.create(model="m", max_tokens=9, messages=HI)

@@ -80,7 +80,7 @@ async def test_a_declared_function_is_called(gemini: genai.Client) -> None:
     assert list(answer.function_calls[0].args or {}) == ["city"]
     stream = await gemini.aio.models.generate_content_stream(model="m", contents="Use the tool.", config=config)
     streamed = [chunk.function_calls async for chunk in stream if chunk.function_calls]
-    assert streamed[0][0].args == answer.function_calls[0].args
+    assert list(streamed[0][0].args or {}) == ["city"]
 
 
 async def test_automatic_function_calling_comes_to_an_end(gemini: genai.Client) -> None:
@@ -120,16 +120,16 @@ async def test_models_are_listed_and_found(gemini: genai.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "code", "status"),
+    ("name", "code", "status"),
     [
         ("missing-model", 404, "NOT_FOUND"),
         ("standin-429", 429, "RESOURCE_EXHAUSTED"),
         ("standin-500", 500, "INTERNAL"),
     ],
 )
-async def test_errors_are_the_clients_own(gemini: genai.Client, model: str, code: int, status: str) -> None:
+async def test_errors_are_the_clients_own(gemini: genai.Client, name: str, code: int, status: str) -> None:
     with pytest.raises(errors.APIError) as raised:
-        await gemini.aio.models.generate_content(model=model, contents="Hello")
+        await gemini.aio.models.generate_content(model=name, contents="Hello")
     assert (raised.value.code, raised.value.status) == (code, status)
 
 

@@ -137,7 +137,8 @@ def edits_of(draw: st.DrawFn, body: dict[str, Any]) -> dict[tuple[str, ...], Any
     """Changes to members that are there, deep or not, to missing ones, and removals."""
     found: dict[tuple[str, ...], Any] = {}
     for _ in range(draw(st.integers(1, 4))):
-        here, path = body, ()
+        here = body
+        path: tuple[str, ...] = ()
         while True:
             step = draw(st.sampled_from(sorted(here)) | KEYS if here else KEYS)
             path = (*path, step)
@@ -153,7 +154,7 @@ def edits_of(draw: st.DrawFn, body: dict[str, Any]) -> dict[tuple[str, ...], Any
 
 def apply(body: dict[str, Any], edits: dict[tuple[str, ...], Any]) -> dict[str, Any]:
     """The same edits on values: what the text must mean afterwards."""
-    made = orjson.loads(orjson.dumps(body))
+    made: dict[str, Any] = orjson.loads(orjson.dumps(body))
     for path, value in edits.items():
         here = made
         for step in path[:-1]:

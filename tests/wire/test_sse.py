@@ -84,6 +84,22 @@ def test_an_event_that_is_too_long_is_skipped_and_told() -> None:
     assert events.feed(b"\ndata: b\n\n") == [("", b"b")]
 
 
+@pytest.mark.parametrize(
+    ("data", "overflowed"),
+    [
+        (b"\nid: 1", False),
+        (b"\n\n\nid: 1\n", False),
+        (b"id: 1\n\nid: 1", False),
+        (b"id: 12", False),  # not over before its end has come
+        (b"id: 12\n\n", True),
+        (b"id: 123", True),
+    ],
+)
+def test_the_bound_is_the_same_in_any_chunks(data: bytes, overflowed: bool) -> None:
+    assert whole(data, 5)[1] == overflowed
+    assert chunked(data, list(range(len(data))), 5) == whole(data, 5)
+
+
 def test_a_long_event_byte_by_byte_is_read() -> None:
     events = Events()
     found = []

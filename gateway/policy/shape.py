@@ -1,0 +1,143 @@
+"""Pure. Data -> `File`: pydantic's errors become findings, at the place in the file and in the language's own words."""
+
+import re
+from collections.abc import Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from gateway.documents import Document, Finding, did_you_mean, shown
+from gateway.policy.file import LATER, MAX_RATES, File
+
+__all__ = ["shape"]
+
+MISSING_HINTS = {
+    "gauger": "begin the file with `gauger: 1`",
+    "id": "a name of your choice, as in `id: acct-output`",
+    "by": "as in `by: [account]`",
+    "count": "requests, tokens.input, tokens.output, tokens.total or concurrent",
+    "rate": "plan.NAME, or a quantity such as `60 requests/min`",
+}
+WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+WRITE = {
+    "list_type": "write it in brackets, as in `[{}]`",
+    "string_type": 'put quotes around it, as in "{}"',
+}
+LATER_KEYS = {"required": "limits apply where all their dimensions are present"}
+QUOTED = re.compile(r"'([^']*)'|(\d+)")
+MAX_ERRORS = 1_000
+
+
+def shape(document: Document) -> tuple[File | None, list[Finding]]:
+    """The file's sections, or what is wrong with them. Sections that come later are findings."""
+    data = document.data
+    if not isinstance(data, dict):
+        kind = "is empty" if data is None else "is no mapping"
+        return None, [document.finding((), f"the file {kind}", hint=MISSING_HINTS["gauger"], code="shape")]
+    later = [
+        document.finding((word,), f"`{word}` is not supported by this version yet", code="later", key=True)
+        for word in LATER
+        if word in data
+    ]
+    plans = data.get("plans")
+    items = [plan for plan in plans.values() if isinstance(plan, dict)] if isinstance(plans, dict) else []
+    if len({name for plan in items for name in plan if name != "extends"}) > MAX_RATES:
+        message = f"the plans have more than {MAX_RATES} names of rates"
+        return None, [*later, document.finding(("plans",), message, code="bound", key=True)]
+    try:
+        file = File.model_validate({key: value for key, value in data.items() if key not in LATER})
+    except ValidationError as error:
+        errors = error.errors(include_url=False)[:MAX_ERRORS]
+        return None, later + [_finding(document, each) for each in errors]
+    return (None if later else file), later
+
+
+def _finding(document: Document, error: Mapping[str, Any]) -> Finding:
+    path, kind, value = error["loc"], error["type"], error["input"]
+    context = error.get("ctx", {})
+    if kind == "gauger":
+        offset = _offset(context["offset"], value)
+        return document.finding(path, context["message"], hint=context["hint"], code="value", offset=offset)
+    if kind == "missing":
+        return document.finding(
+            path[:-1], f"`{path[-1]}` is missing", hint=MISSING_HINTS.get(path[-1], ""), code="missing"
+        )
+    if kind == "extra_forbidden":
+        return _unknown(document, path)
+    if kind == "string_pattern_mismatch":
+        key = path[-1] == "[key]"
+        message = f"{shown(value)} can't be a name"
+        hint = "letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit"
+        return document.finding(path, message, hint=hint, code="name", key=key)
+    if kind == "literal_error":
+        known = [word or number for word, number in QUOTED.findall(context["expected"])]
+        if path == ("gauger",):
+            hint = "this version reads format 1"
+            return document.finding(path, f"format {shown(value)} is not known", hint=hint, code="format")
+        one = f"not {known[0]}" if len(known) == 1 else f"not one of {', '.join(known)}"
+        near = did_you_mean(value, known)
+        return document.finding(path, f"{shown(value)} is {one}", hint=near, code="value")
+    if kind in WANTED:
+        simple = value if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+        hint = WRITE.get(kind, "").format(simple) if simple is not None and len(str(simple)) <= 40 else ""
+        return document.finding(path, f"this must be {WANTED[kind]}, not {shown(value)}", hint=hint, code="type")
+    return document.finding(path, _bound(kind, context, error["msg"]), code="bound")
+
+
+def _unknown(document: Document, path: tuple[Any, ...]) -> Finding:
+    word = str(path[-1])
+    if word in LATER_KEYS:
+        message = f"`{word}` is not supported by this version yet"
+        return document.finding(path, message, hint=LATER_KEYS[word], code="later", key=True)
+    known = _keys(path[:-1])
+    hint = did_you_mean(word, known) or f"known here: {', '.join(known)}"
+    return document.finding(path, f"unknown key {shown(word)}", hint=hint, code="unknown-key", key=True)
+
+
+def _bound(kind: str, context: Mapping[str, Any], message: str) -> str:
+    if kind in ("too_long", "string_too_long"):
+        return f"this is too long: at most {context['max_length']}"
+    if kind in ("too_short", "string_too_short"):
+        return "this is empty"
+    if kind == "greater_than_equal":
+        return f"this must be at least {context['ge']:g}"
+    if kind == "less_than_equal":
+        return f"this must be at most {context['le']:g}"
+    return message[:1].lower() + message[1:]
+
+
+def _offset(offset: int, value: object) -> int:
+    """Of a plain text on one line, which quantities are; inside quotes the caret stands one character too far left."""
+    return offset if isinstance(value, str) and "\n" not in value else 0
+
+
+def _keys(path: tuple[Any, ...]) -> list[str]:
+    """The keys that are known at a path of the file."""
+    kind: Any = File
+    for step in path:
+        kind = _plain(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            named = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+            kind = named.get(step)
+        else:
+            kind = get_args(kind)[-1] if get_args(kind) else None
+    kind = _plain(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [field.alias or name for name, field in kind.model_fields.items()]
+    return []
+
+
+def _plain(kind: Any) -> Any:
+    """Without `Annotated[...]` and `... | None`."""
+    while get_origin(kind) in (Annotated, Union, UnionType):
+        kind = get_args(kind)[0]
+    return kind
