@@ -72,6 +72,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     settled: dict[str, int] = {}  # limit id -> actual minus reserved
     store: str = "memory"  # or valkey, degraded
     error: str = ""  # low-cardinality type
+    pending: bool = False  # the model server works on in the background; its answer was an acknowledgement
     file: str | None = None  # the id that an upload was given
     folded: Observation | None = None  # the sum of an upload's lines
 
@@ -162,8 +163,8 @@ def _refused(state: AccountState) -> AccountState:
 
 
 def _spent(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, draw: Draw) -> int | None:
-    if facts.seen.op == "batch":
-        return None if outcome.upstream_status < 400 else 0  # a batch is paid when it is handed in
+    if facts.seen.op == "batch" or outcome.pending:
+        return None if 200 <= outcome.upstream_status < 400 else 0  # paid for when it is handed in
     if outcome.end == "client_abort" and policy.abort == "charge_reserved":
         return None
     usage = outcome.usage
@@ -178,7 +179,8 @@ def _cost(policy: Policy, state: AccountState, seen: Observation, op: str) -> Co
         return Cost(requests=lines)
     pace = state.paces.get(seen.model or "", Pace())
     ratio = pace.ratio_ascii if seen.ascii else pace.ratio_other
-    prompt = int(seen.chars * ratio) + 1 + seen.images * policy.tokens.image + PER_MESSAGE * seen.messages
+    text = int(seen.chars * ratio) + 1 + seen.token_ids
+    prompt = text + seen.images * policy.tokens.image + PER_MESSAGE * seen.messages
     weight = policy.tokens.batch if op == "batch" else 1.0
     if op not in GENERATES:
         return Cost(requests=lines, input=int(prompt * weight))
@@ -195,7 +197,7 @@ def _learn(pace: Pace, seen: Observation, usage: Usage, *, done: bool) -> Pace:
         recent = (*pace.recent, usage.output // max(1, seen.n))[-ANSWERS:]
         ranked = sorted(recent)
         changes = {"recent": recent, "answers": pace.answers + 1, "p90": ranked[(len(ranked) * 9) // 10]}
-    if seen.chars >= 40 and usage.input and not seen.images and not seen.audio:
+    if seen.chars >= 40 and usage.input and not (seen.images or seen.audio or seen.token_ids):
         name = "ratio_ascii" if seen.ascii else "ratio_other"
         old: float = getattr(pace, name)
         observed = min(4.0, max(0.05, usage.input / seen.chars))

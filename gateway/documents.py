@@ -59,13 +59,13 @@ CONSTANTS: dict[str, bool | None] = {
 SYNTAX = (  # what both parsers say -> what we say
     ("mapping values are not allowed", "a `:` is not expected here", "quote the text, or look at the indentation"),
     ("could not find expected ':'", "a key without `:`", ""),
-    ("',' or '}'", "a `,` or the closing `}` is missing", ""),
+    ("',' or '}'", "a `,` or the closing `}` is missing", "or a `:` has a space after it and should not"),
     ("',' or ']'", "a `,` or the closing `]` is missing", ""),
     ("cannot start any token", "a value can't begin with this character", "put quotes around the value"),
     ("did not find expected key", "this does not fit the lines above", "look at the indentation"),
     ("expected <block end>", "this does not fit the lines above", "look at the indentation"),
     ("did not find expected '-' indicator", "this does not fit the list above", "look at the indentation"),
-    ("end of stream", "the file ends inside a quoted text", "a closing quote is missing"),
+    ("end of stream", "a text in quotes that does not end", "close the quotes"),
     ("escape", "unknown escape after `\\`", "single quotes take everything as it is"),
 )
 
@@ -177,7 +177,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 def shown(value: object) -> str:
     """A value for a message: one line, printable, at most 40 characters."""
     if value is None or isinstance(value, dict | list):
-        return "nothing" if value is None else "a mapping" if isinstance(value, dict) else "a list"
+        return "nothing" if value is None else f"a {'mapping' if isinstance(value, dict) else 'list'}"
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     text = "".join(letter if letter.isprintable() else "·" for letter in text[:41])
     return f"`{text[:39]}…`" if len(text) > 40 else f"`{text}`"
@@ -200,8 +200,7 @@ def render(finding: Finding, source: str) -> str:
     if not finding.private and 0 < finding.line <= len(text) and text[finding.line - 1].strip():
         line, at = text[finding.line - 1], finding.column - 1
         first = max(0, at - WIDTH * 2 // 3) if len(line) > WIDTH else 0
-        window = line[first : first + WIDTH]
-        cells = "".join(letter if letter.isprintable() else "·" for letter in window)
+        cells = "".join(letter if letter.isprintable() else "·" for letter in line[first : first + WIDTH])
         before = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in cells[: at - first])
         number = str(finding.line)
         lines.append(f"  {number} | {cells}")
@@ -289,8 +288,8 @@ class _Reader:
         return plain
 
     def _bad(self, before: str, message: str, code: str, hint: str = "") -> DocumentErrors:
-        lines = BREAK.sub("\n", before.removeprefix("\ufeff")).split("\n")
-        return self.stop(len(lines), len(lines[-1]) + 1, message, code, hint)
+        *above, last = BREAK.sub("\n", before.removeprefix("\ufeff")).split("\n")
+        return self.stop(len(above) + 1, len(last) + 1, message, code, hint)
 
     def read(self, text: str, max_values: int) -> tuple[Any, Node]:
         """Data and its places. Findings that needn't stop are collected."""
@@ -330,7 +329,8 @@ class _Reader:
         return (root.data[0], root.nodes[0]) if root.data else (None, root.at)
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> DocumentErrors:
-        mark = error.problem_mark or error.context_mark
+        unclosed = "end of stream" in (error.problem or "")
+        mark = (error.context_mark if unclosed else error.problem_mark) or error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         problem = error.problem or error.context or ""
         for words, message, hint in SYNTAX:

@@ -21,6 +21,9 @@ __all__ = ["NOBODY", "answer", "outcome", "refusal_for", "refused_below", "refra
 NOBODY = Caller(account="-")
 """The caller of a request that was refused before we knew who asks: nothing is remembered of it."""
 
+BACKGROUND = (("queued",), ("in_progress",))
+"""What an answer says that is none yet (OpenAI Responses with `background`)."""
+
 REFUSALS = {
     "path_not_allowed": Refusal("forbidden", 403, "path_not_allowed", "This path is not served here.", retry=False),
     "policy_error": Refusal("overloaded", 503, "policy_error", "The gateway could not judge this request."),
@@ -69,6 +72,7 @@ def outcome(x: Exchange, verdict: Verdict) -> Outcome:
         usage=x.answer.usage,
         limits=x.readings,
         error=x.error,
+        pending=x.answer.finish in BACKGROUND,
         file=safe_name(x.answer.file) if folded is not None else None,
         folded=folded,
     )

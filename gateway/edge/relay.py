@@ -17,7 +17,7 @@ from gateway.edge.upstream import Upstream, UpstreamError, UpstreamResponse
 from gateway.errors import Refusal
 from gateway.refusals import Vendor, render
 from gateway.telemetry.ids import ulid
-from gateway.wire.http import check_head, check_target
+from gateway.wire.http import check_head, check_target, internal
 
 __all__ = ["Credentials", "Relay"]
 
@@ -246,7 +246,7 @@ def _upward(headers: Headers) -> tuple[Headers, int | None, bool, bytes | None]:
                 chunked = True
             elif name == b"host":
                 host = pair[1]
-        elif name not in named and not name.startswith(b"gauger-"):
+        elif name not in named and not internal(name):
             out.append(pair)
     out.append(VIA)
     return out, length, chunked, host

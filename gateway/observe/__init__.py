@@ -37,6 +37,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     logprobs: int | None = None
     bytes: int = 0  # of the request body as received; 0 where it streams through
     chars: int = 0  # of the text that the model reads
+    token_ids: int = 0  # tokens that were sent as ids
     ascii: bool = True  # whether that text is all ASCII (tokens per character differ)
     lines: int = 0  # calls in a batch; 0 = not a batch
     file: str | None = None  # the vendor's id of the uploaded file that a batch works on
@@ -75,6 +76,7 @@ def observe(route: Route, calls: Sequence[Call], size: int) -> Observation:
             logprobs=first.logprobs,
             bytes=size,
             chars=sum(map(len, text)),
+            token_ids=first.token_ids,
             ascii=all(map(str.isascii, text)),
         )
     if first.file is not None:
@@ -100,6 +102,7 @@ def observe_folded(route: Route, sums: Folded, size: int) -> Observation:
         audio=sums.audio,
         bytes=size,
         chars=sums.chars,
+        token_ids=sums.token_ids,
         ascii=sums.ascii,
         lines=sums.lines,
     )

@@ -28,12 +28,9 @@ WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
-WRITE = {
-    "list_type": "write it in brackets, as in `[{}]`",
-    "string_type": 'put quotes around it, as in "{}"',
-}
 LATER_KEYS = {"required": "limits apply where all their dimensions are present"}
 QUOTED = re.compile(r"'([^']*)'|(\d+)")
+PERCENT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?%")
 MAX_ERRORS = 1_000
 
 
@@ -87,8 +84,7 @@ def _finding(document: Document, error: Mapping[str, Any]) -> Finding:
         near = did_you_mean(value, known)
         return document.finding(path, f"{shown(value)} is {one}", hint=near, code="value")
     if kind in WANTED:
-        simple = value if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-        hint = WRITE.get(kind, "").format(simple) if simple is not None and len(str(simple)) <= 40 else ""
+        hint = _write(kind, value)
         return document.finding(path, f"this must be {WANTED[kind]}, not {shown(value)}", hint=hint, code="type")
     return document.finding(path, _bound(kind, context, error["msg"]), code="bound")
 
@@ -113,6 +109,17 @@ def _bound(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind == "less_than_equal":
         return f"this must be at most {context['le']:g}"
     return message[:1].lower() + message[1:]
+
+
+def _write(kind: str, value: object) -> str:
+    """How the same would be right, where that can be said."""
+    if kind == "string_type" and isinstance(value, int | float):
+        return "put quotes around it"
+    if kind == "list_type" and isinstance(value, str) and len(value) <= 40:
+        return f"write it in brackets, as in `[{value}]`"
+    if kind == "float_type" and isinstance(value, str) and PERCENT.fullmatch(value):
+        return f"write `{float(value[:-1]) / 100:g}`"
+    return ""
 
 
 def _offset(offset: int, value: object) -> int:

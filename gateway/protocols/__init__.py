@@ -107,6 +107,7 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
     images: int = 0
     audio: int = 0
     chars: int = 0
+    token_ids: int = 0
     ascii: bool = True
 
     def add(self, calls: Sequence[Call]) -> "Folded":
@@ -122,6 +123,7 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
             tools=self.tools + sum(call.tools for call in calls),
             images=self.images + sum(call.images for call in calls),
             audio=self.audio + sum(call.audio for call in calls),
+            token_ids=self.token_ids + sum(call.token_ids for call in calls),
             chars=self.chars + sum(len(piece) for call in calls for piece in call.text),
             ascii=self.ascii and all(piece.isascii() for call in calls for piece in call.text),
         )

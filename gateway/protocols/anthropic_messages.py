@@ -1,4 +1,4 @@
-"""Pure. Anthropic messages, and the counting of their tokens."""
+"""Pure. Anthropic messages, the counting of their tokens, and batches of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -16,6 +16,9 @@ __all__ = ["AnthropicMessages"]
 ROUTES: dict[str, Op] = {"/v1/messages": "chat", "/v1/messages/count_tokens": "count_tokens"}
 FIELDS = Names(("model", "messages", "system", "tools", "stream", "max_tokens", "temperature", "top_p"))
 MESSAGE = Names(("role", "content"))
+BATCHES = "/v1/messages/batches"
+BATCH = Names(("requests",))
+LINE = Names(("params",))
 CLAMPABLE: Mapping[str, tuple[Path, ...]] = {
     "temperature": (("temperature",),),
     "top_p": (("top_p",),),
@@ -25,12 +28,14 @@ FIGURES = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_cr
 
 
 class AnthropicMessages(Dialect):
-    """POST /v1/messages and /v1/messages/count_tokens. Source: Anthropic API reference."""
+    """POST /v1/messages, /v1/messages/count_tokens and /v1/messages/batches. Source: Anthropic API reference."""
 
     vendor: ClassVar[Vendor] = "anthropic"
     provider = "anthropic"
 
     def match(self, method: str, path: str) -> Route | None:
+        if path == BATCHES and method == "POST":
+            return Route("anthropic_messages", "anthropic", path, "batch", "batch")
         op = ROUTES.get(path) if method == "POST" else None
         return Route("anthropic_messages", "anthropic", path, op) if op is not None else None
 
@@ -38,41 +43,53 @@ class AnthropicMessages(Dialect):
         value = parse(body)
         if type(value) is not dict:
             fields.wrong("body", "a JSON object")
-        FIELDS.check(value)
-        collected = _Collected()
-        collected.content(value.get("system"), "system")
-        messages = fields.items(value.get("messages"), "messages")
-        for message in messages:
-            if type(message) is not dict:
-                fields.wrong("messages", "an array of objects")
-            MESSAGE.check(message)
-            collected.content(message.get("content"), "messages.content")
-        tools = fields.items(value.get("tools"), "tools")
-        for tool in tools:
-            definition = fields.obj(tool, "tools")
-            collected.add(fields.text(definition.get("name"), "tools.name"))
-            collected.add(fields.text(definition.get("description"), "tools.description"))
-            collected.add(fields.compact(definition.get("input_schema")))
-        call = Call(
-            op=route.op,
-            model=fields.word(value.get("model"), "model"),
-            body=value,
-            text=tuple(collected.text),
-            stream=fields.flag(value.get("stream"), "stream"),
-            max_tokens=fields.count(value.get("max_tokens"), "max_tokens"),
-            messages=len(messages),
-            tools=len(tools),
-            images=collected.images,
-            temperature=fields.number(value.get("temperature"), "temperature"),
-            top_p=fields.number(value.get("top_p"), "top_p"),
-        )
-        return (call,)
+        if route.kind != "batch":
+            return (_call(route.op, value),)
+        BATCH.check(value)
+        calls = []
+        for line in fields.items(value.get("requests"), "requests"):
+            asked = fields.obj(line, "requests")
+            LINE.check(asked)
+            calls.append(_call("batch", fields.obj(asked.get("params"), "requests.params")))
+        return tuple(calls)
 
     def meter(self, route: Route, calls: Sequence[Call]) -> Meter:
-        return _CountMeter() if route.op == "count_tokens" else _MessageMeter()
+        return _MessageMeter() if route.op == "chat" else _CountMeter()
 
     def clampable(self, op: Op) -> Mapping[str, tuple[Path, ...]]:
         return CLAMPABLE if op == "chat" else {}
+
+
+def _call(op: Op, value: dict[str, Any]) -> Call:
+    """One call, from the object that asks for a message."""
+    FIELDS.check(value)
+    collected = _Collected()
+    collected.content(value.get("system"), "system")
+    messages = fields.items(value.get("messages"), "messages")
+    for message in messages:
+        if type(message) is not dict:
+            fields.wrong("messages", "an array of objects")
+        MESSAGE.check(message)
+        collected.content(message.get("content"), "messages.content")
+    tools = fields.items(value.get("tools"), "tools")
+    for tool in tools:
+        definition = fields.obj(tool, "tools")
+        collected.add(fields.text(definition.get("name"), "tools.name"))
+        collected.add(fields.text(definition.get("description"), "tools.description"))
+        collected.add(fields.compact(definition.get("input_schema")))
+    return Call(
+        op=op,
+        model=fields.word(value.get("model"), "model"),
+        body=value,
+        text=tuple(collected.text),
+        stream=fields.flag(value.get("stream"), "stream"),
+        max_tokens=fields.count(value.get("max_tokens"), "max_tokens"),
+        messages=len(messages),
+        tools=len(tools),
+        images=collected.images,
+        temperature=fields.number(value.get("temperature"), "temperature"),
+        top_p=fields.number(value.get("top_p"), "top_p"),
+    )
 
 
 class _Collected:

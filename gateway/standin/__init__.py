@@ -2,7 +2,8 @@
 
 `StandIn(record=0)` is the ASGI app, `serving(host, port, record)` runs it on a socket of the running event loop,
 `python -m gateway.standin --port N` runs it alone. It reads no clock and rolls no dice: the same request has the same
-answer, byte for byte, ids and dates included. It keeps at most 100 files and 64 MiB of them.
+answer, byte for byte, ids and dates included. It keeps at most 100 files and 64 MiB of them, and so of the batches of
+either vendor; a body has at most 64 MiB and 100 levels, and all the answers to one request a million tokens.
 
 What it speaks: OpenAI's chat completions, completions, responses, embeddings, models, files and batches; Anthropic's
 messages, token counts, batches and models; Gemini's generateContent, streamGenerateContent, embedContent,

@@ -118,8 +118,6 @@ class StandIn:
             answer = self._answer(ask, vendor)
         except Fail as fail:
             answer = refused(vendor, fail, seed)
-        except RecursionError:
-            answer = refused(vendor, Fail(400, "The body of your request is nested too deeply."), seed)
         name = b"request-id" if vendor == "anthropic" else b"x-request-id"
         request = [(name, f"req_{tag(seed, 'request')}".encode())]
         if isinstance(answer, Reply):

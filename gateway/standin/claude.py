@@ -35,7 +35,7 @@ STOP = {"stop": "end_turn", "length": "max_tokens", "tool": "tool_use", "sequenc
 
 def messages(ask: Ask) -> Reply | Stream:
     """POST /v1/messages."""
-    body = parsed(ask)
+    body = parsed(ask.body)
     manner = behave(body.get("model"))
     turns = _turns(body)
     if body.get("max_tokens") is None:
@@ -60,7 +60,7 @@ def messages(ask: Ask) -> Reply | Stream:
 
 def count_tokens(ask: Ask) -> Reply:
     """POST /v1/messages/count_tokens."""
-    body = parsed(ask)
+    body = parsed(ask.body)
     manner = behave(body.get("model"))
     total, _ = _input(body, _turns(body))
     return answered({"input_tokens": total}, manner)
@@ -88,7 +88,7 @@ class MessageBatches:
 
     def create(self, ask: Ask) -> Reply:
         """POST /v1/messages/batches. `results_url` is relative, so that it leads through whatever is in front."""
-        requests = objects(parsed(ask).get("requests"))
+        requests = objects(parsed(ask.body).get("requests"))
         if not requests or len(requests) > MAX_REQUESTS:
             raise Fail(400, f"requests: between 1 and {MAX_REQUESTS} are required")
         lines = bytearray()

@@ -1,7 +1,7 @@
 """Shell. A request as the stand-in reads it, the answers it gives, and errors in the words of each vendor."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -32,6 +32,7 @@ __all__ = [
 
 Vendor = Literal["openai", "anthropic", "gemini"]
 IMAGE = 85  # tokens of whatever isn't text
+MAX_DEPTH = 100
 MAX_FILES = 100
 MAX_WORK = 1_000_000  # tokens of all the answers to one request
 MAX_KEPT = 64 * 1024 * 1024  # bytes
@@ -133,15 +134,26 @@ class Shelf(Generic[T]):
         return [thing for thing, _ in reversed(self._things.values())]
 
 
-def parsed(ask: Ask) -> dict[str, Any]:
-    """The body as a JSON object. Fails with 400."""
+def parsed(body: bytes) -> dict[str, Any]:
+    """A body as a JSON object of at most 100 levels. Fails with 400."""
     try:
-        value = orjson.loads(ask.body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Fail(400, "We could not parse the JSON body of your request.") from None
     if not isinstance(value, dict):
         raise Fail(400, "The body of your request must be a JSON object.")
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level for inner in _within(each)]
+    if level:
+        raise Fail(400, "The body of your request is nested too deeply.")
     return value
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def behave(model: Any) -> Manner:

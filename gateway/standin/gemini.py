@@ -61,7 +61,7 @@ def stream(ask: Ask) -> Stream:
 def embed(ask: Ask) -> Reply:
     """POST …:embedContent."""
     manner = behave(ask.args[0])
-    values, tokens = _embedding(parsed(ask))
+    values, tokens = _embedding(parsed(ask.body))
     usage = {"usageMetadata": {"promptTokenCount": tokens}} if manner.usage else {}
     return answered({"embedding": {"values": values}, **usage}, manner)
 
@@ -69,7 +69,7 @@ def embed(ask: Ask) -> Reply:
 def batch_embed(ask: Ask) -> Reply:
     """POST …:batchEmbedContents."""
     manner = behave(ask.args[0])
-    requests = objects(parsed(ask).get("requests"))
+    requests = objects(parsed(ask.body).get("requests"))
     if not requests or len(requests) > 100:
         raise Fail(400, "* BatchEmbedContentsRequest.requests: between 1 and 100 are required")
     made = [_embedding(each) for each in requests]
@@ -80,7 +80,7 @@ def batch_embed(ask: Ask) -> Reply:
 def count_tokens(ask: Ask) -> Reply:
     """POST …:countTokens, of `contents` or of a whole `generateContentRequest`."""
     manner = behave(ask.args[0])
-    body = parsed(ask)
+    body = parsed(ask.body)
     inner = _field(body, "generateContentRequest")
     total = _prompt(inner if isinstance(inner, dict) else body)
     details = [{"modality": "TEXT", "tokenCount": total}]
@@ -120,7 +120,7 @@ def _asked(ask: Ask) -> tuple[str, list[Answer], dict[str, Any] | None, int | No
     """The model, the answers, the usage of the prompt, and how many alternatives a token is asked for."""
     name = ask.args[0]
     manner = behave(name)
-    body = parsed(ask)
+    body = parsed(ask.body)
     contents = objects(body.get("contents"))
     if not contents:
         raise Fail(400, "* GenerateContentRequest.contents: contents is not specified")

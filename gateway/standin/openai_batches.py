@@ -68,7 +68,7 @@ class Batches:
 
     def create(self, ask: Ask) -> Reply:
         """POST /v1/batches. Its output file has a line for each line of the input, failed ones included."""
-        body = parsed(ask)
+        body = parsed(ask.body)
         source, endpoint = body.get("input_file_id"), body.get("endpoint")
         if not isinstance(source, str):
             raise Fail(
@@ -153,15 +153,13 @@ class Batches:
         """The status of the answer to this line, and the line that tells it."""
         custom = None
         try:
-            value = orjson.loads(line)
-            custom = value.get("custom_id") if isinstance(value, dict) else None
-            if not isinstance(value, dict) or not isinstance(value.get("body"), dict):
+            value = parsed(line)
+            custom = value.get("custom_id")
+            if not isinstance(value.get("body"), dict):
                 raise Fail(400, "A line must be an object with a 'body'.", "invalid_json_line")
             body = {key: each for key, each in value["body"].items() if key != "stream"}
             reply = self._workers[endpoint](Ask("POST", endpoint, {}, {}, orjson.dumps(body), seed))
             assert isinstance(reply, Reply), "without `stream` no answer is a stream"
-        except orjson.JSONDecodeError:
-            reply = refused("openai", Fail(400, "This line is not parseable as valid JSON.", "invalid_json_line"), seed)
         except Fail as fail:
             reply = refused("openai", fail, seed)
         told = orjson.Fragment(reply.body)

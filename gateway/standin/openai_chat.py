@@ -41,7 +41,7 @@ CACHEABLE = 1024  # tokens; OpenAI caches from here on, in steps of 128
 
 def chat(ask: Ask) -> Reply | Stream:
     """POST /v1/chat/completions."""
-    body = parsed(ask)
+    body = parsed(ask.body)
     manner = behave(body.get("model"))
     messages = objects(body.get("messages"))
     if not messages:

@@ -26,7 +26,7 @@ __all__ = ["responses", "stored"]
 
 def responses(ask: Ask) -> Reply | Stream:
     """POST /v1/responses."""
-    body = parsed(ask)
+    body = parsed(ask.body)
     manner = behave(body.get("model"))
     given = body.get("input")
     if not isinstance(given, str) and not objects(given):

@@ -20,7 +20,7 @@ MAX_PROMPTS = 2048
 
 def completions(ask: Ask) -> Reply | Stream:
     """POST /v1/completions. A model that was given no `max_tokens` answers in full, not in OpenAI's 16 tokens."""
-    body = parsed(ask)
+    body = parsed(ask.body)
     manner = behave(body.get("model"))
     prompts = _inputs(body, "prompt")
     wanted = Wanted(limit=limit_of(body, "max_tokens"), stop=stops(body.get("stop")))
@@ -53,7 +53,7 @@ def completions(ask: Ask) -> Reply | Stream:
 
 def embeddings(ask: Ask) -> Reply:
     """POST /v1/embeddings. The same text has the same vector; its bytes are the same as floats and as base64."""
-    body = parsed(ask)
+    body = parsed(ask.body)
     manner = behave(body.get("model"))
     inputs = _inputs(body, "input")
     size = min(limit_of(body, "dimensions") or DIMENSIONS, MAX_DIMENSIONS)

@@ -190,7 +190,7 @@ async def test_what_is_no_token_is_left_to_be_a_key(make: Make, value: str) -> N
         {"head": {"crit": ["x"], "x": 1}},
         {"algorithm": "PS256"},
     ],
-    ids=str,
+    ids=lambda changes: " ".join(f"{name}={value}"[:40] for name, value in changes.items() if name != "key") or "key",
 )
 async def test_a_token_that_is_not_good_is_refused(make: Make, changes: dict[str, Any]) -> None:
     refusal = await make().refusal(token(**changes))

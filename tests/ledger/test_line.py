@@ -41,6 +41,7 @@ SEEN = Observation(
     logprobs=0,
     bytes=2048,
     chars=1900,
+    token_ids=3,
     ascii=False,
     lines=4,
     file="file-abc",

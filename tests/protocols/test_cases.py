@@ -73,7 +73,10 @@ def test_a_request_is_read_as_the_table_says(dialect: str, case: Case) -> None:
         assert caught.value.param == case.get("param", caught.value.param)
         return
     (call,) = spoken.parse(route, bytes_of(case))
-    assert call.body == orjson.loads(bytes_of(case))
+    sent = orjson.loads(bytes_of(case))
+    assert call.body == (
+        sent["requests"][0]["params"] if route.template.endswith("batches") and "requests" in sent else sent
+    )
     for name, value in case["call"].items():
         read = getattr(call, name)
         assert (list(read) if isinstance(read, tuple) else read) == value, name
