@@ -1,5 +1,6 @@
 """Shell. The only place that builds objects: from settings to a `Core`, a `Gate`, a `Relay`, and the rules in force."""
 
+import asyncio
 import socket
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from gateway.accounts import Directory, load_accounts
 from gateway.edge import gate, relay
 from gateway.edge.admission import Admission
 from gateway.edge.core import Core
-from gateway.edge.exchange import ASGIApp
+from gateway.edge.exchange import ASGIApp, Receive, Scope, Send
 from gateway.edge.pool import make_upstream
 from gateway.edge.upstream import Upstream
 from gateway.errors import Mistake
@@ -25,6 +26,7 @@ from gateway.policy.loader import PolicyErrors
 from gateway.policy.loader import load as load_policy
 from gateway.policy.model import Policy
 from gateway.refusals import Vendor
+from gateway.reload import Reloader
 from gateway.settings import Settings
 from gateway.settings import load as load_settings
 from gateway.stores.accounts import MemoryAccounts
@@ -47,7 +49,32 @@ class Gate(gate.Gate):
     """
 
     def __init__(self, app: ASGIApp, settings: Settings | None = None, *, core: Core | None = None) -> None:
-        super().__init__(app, core or build_core(settings or load_settings()[0]))
+        self._settings: Settings | None = None
+        if core is None:
+            self._settings = settings or load_settings()[0]
+            core = build_core(self._settings)
+        super().__init__(app, core)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" and self._settings is not None:
+            await self._live(self._settings, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def _live(self, settings: Settings, scope: Scope, receive: Receive, send: Send) -> None:
+        """Around the app's own lifespan: files are watched, leases renewed, and the last lines written at its end."""
+        core = self.core
+        reloader = Reloader(core, lambda: rule_files(settings, core.policy), lambda: read_rules(settings))
+        tasks = [asyncio.create_task(core.keep_leases())]
+        if settings.reload_interval:
+            tasks.append(asyncio.create_task(reloader.run(settings.reload_interval)))
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await core.aclose()
 
 
 class Relay(relay.Relay):

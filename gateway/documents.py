@@ -56,15 +56,14 @@ CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-SYNTAX = (  # what both parsers say -> what we say
+SYNTAX = (  # what either parser says -> what we say
     ("mapping values are not allowed", "a `:` is not expected here", "quote the text, or look at the indentation"),
     ("could not find expected ':'", "a key without `:`", ""),
     ("',' or '}'", "a `,` or the closing `}` is missing", "or a `:` has a space after it and should not"),
     ("',' or ']'", "a `,` or the closing `]` is missing", ""),
     ("cannot start any token", "a value can't begin with this character", "put quotes around the value"),
-    ("did not find expected key", "this does not fit the lines above", "look at the indentation"),
-    ("expected <block end>", "this does not fit the lines above", "look at the indentation"),
-    ("did not find expected '-' indicator", "this does not fit the list above", "look at the indentation"),
+    ("expected key|<block end>|'-' indicator", "this does not fit the lines above", "look at the indentation"),
+    ("node content", "a value is missing, or a bracket that closes", ""),
     ("end of stream", "a text in quotes that does not end", "close the quotes"),
     ("escape", "unknown escape after `\\`", "single quotes take everything as it is"),
 )
@@ -323,18 +322,19 @@ class _Reader:
                     mark = event.start_mark
                     raise self.stop(mark.line + 1, mark.column + 1, f"more than {max_values} values", "yaml-size")
         except yaml.MarkedYAMLError as error:
-            raise self._syntax(error) from None
+            raise self._syntax(error, text.split("\n")) from None
         except yaml.YAMLError:
             raise self.stop(1, 1, "this is not YAML", "yaml-syntax") from None
         return (root.data[0], root.nodes[0]) if root.data else (None, root.at)
 
-    def _syntax(self, error: yaml.MarkedYAMLError) -> DocumentErrors:
-        unclosed = "end of stream" in (error.problem or "")
-        mark = (error.context_mark if unclosed else error.problem_mark) or error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+    def _syntax(self, error: yaml.MarkedYAMLError, lines: list[str]) -> DocumentErrors:
         problem = error.problem or error.context or ""
+        mark = (error.context_mark if "end of stream" in problem else None) or error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        if line > len(lines):  # the end of the file, as one of the parsers counts it
+            line, column = len(lines), len(lines[-1]) + 1
         for words, message, hint in SYNTAX:
-            if words in problem:
+            if re.search(words, problem):
                 return self.stop(line, column, message, "yaml-syntax", hint)
         return self.stop(line, column, "this is not YAML" if self.private else shown(problem)[1:-1], "yaml-syntax")
 

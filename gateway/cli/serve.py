@@ -20,8 +20,6 @@ from gateway.telemetry import events
 
 __all__ = ["command"]
 
-RENEW = 30.0  # s between renewals of the leases of requests under way; leases last minutes
-
 
 @click.command("serve")
 @click.option("--upstream", metavar="URL", help="the model API in front of which it sits [none: a stand-in model]")
@@ -68,7 +66,7 @@ async def serve(settings: Settings) -> None:
         )
         ops = make_server(operator_app(core), settings.ops_host, settings.ops_port, bounds_of(settings, tls=False))
         reloader = Reloader(core, lambda: rule_files(settings, core.policy), lambda: read_rules(settings))
-        tasks = [asyncio.create_task(_renew(core))]
+        tasks = [asyncio.create_task(core.keep_leases())]
         if settings.reload_interval:
             tasks.append(asyncio.create_task(reloader.run(settings.reload_interval)))
         for task in tasks:
@@ -80,15 +78,6 @@ async def serve(settings: Settings) -> None:
 
         await run([data, ops], stop, started=started, settings=settings)
         events.get("serve").info("stopped")
-
-
-async def _renew(core: Core) -> None:
-    """Keeps the leases of long streams: a lease is a promise with a deadline, renewed while its request lives."""
-    while True:
-        await asyncio.sleep(RENEW)
-        now = core.clock.now()
-        for request in list(core.live):
-            await core.limits.renew(request, now)
 
 
 def _on_signals(core: Core, reloader: Reloader, stop: asyncio.Event) -> None:

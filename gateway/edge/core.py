@@ -1,5 +1,6 @@
 """Shell. What every request of a process shares: the policy in force, the stores, the clock, the pens."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -19,11 +20,16 @@ from gateway.policy.model import Policy
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
+from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracer
 
 __all__ = ["Core"]
+
+RENEW = 30.0  # s between renewals of the leases of requests under way; leases last minutes
+
+log = events.get("core")
 
 
 @dataclass
@@ -77,6 +83,16 @@ class Core:
             self.jwks = None if policy.identity.jwt is None else Jwks(policy.identity.jwt, self.http)
         self.policy, self.directory = policy, directory
         self.metrics.policy(policy.id, policy.version, policy.digest)
+
+    async def keep_leases(self) -> None:
+        """Renews the leases of long streams until cancelled: a lease is a promise with a deadline."""
+        while True:
+            await asyncio.sleep(RENEW)
+            try:
+                for request in list(self.live):
+                    await self.limits.renew(request, self.clock.now())
+            except Exception:  # a renewal missed is made up for by the next one, well before the deadline
+                log.exception("leases were not renewed")
 
     def watch_upstreams(self, upstreams: Iterable[Upstream]) -> None:
         """Has the connections to these upstreams counted."""

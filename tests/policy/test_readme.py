@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from gateway.accounts import check_accounts
 from gateway.accounts import KNOWN as ACCOUNT_KEYS
+from gateway.accounts import check_accounts
 from gateway.documents import parse, render
 from gateway.policy.check import check
 from gateway.policy.file import schema, schema_text
