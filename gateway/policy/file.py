@@ -17,8 +17,9 @@ LATER = ("use", "scorecards", "rules", "exceptions", "tests")
 """Sections that have a place in the language and no meaning in this version."""
 
 MAX_PLANS = 500
-MAX_LIMITS = 200  # every request meets all those of its plan
-MAX_RATES = 100  # names of rates, over all plans
+MAX_LIMITS = 100  # every request meets all those of its plan
+MAX_NAMES = 100  # of rates, over all plans
+MAX_RATES = 10_000  # that are written, over all plans
 MAX_LISTS = 1_000
 MAX_ENTRIES = 20_000  # of a list that stands in the file
 

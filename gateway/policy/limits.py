@@ -107,10 +107,10 @@ class _Limits:
         name = item.rate.removeprefix("plan.")
         known = sorted({rate for rates in self.plans.values() for rate in rates})
         if name not in known:
-            hint = did_you_mean(name, known).replace("`", "`plan.", 1) if known else "there are no plans"
-            self.find(
-                at, "rate", f"no plan has a rate {shown(name)}", hint or f"they have {', '.join(known)}", "plan-rate"
-            )
+            hint = did_you_mean(name, known).replace("`", "`plan.", 1)
+            if not hint:
+                hint = f"they have {', '.join(known)}" if known else "add it to a plan" if self.plans else "add `plans`"
+            self.find(at, "rate", f"no plan has a rate {shown(name)}", hint, "plan-rate")
             return {}
         found = {}
         checked: set[tuple[str | int, ...]] = set()
@@ -133,9 +133,7 @@ class _Limits:
     def _origin(self, plan: str, name: str) -> tuple[str, str, str]:
         """Where a plan's rate stands: in itself, or in one that it extends."""
         plans = self.document.data["plans"]
-        seen = set()
-        while name not in plans[plan] and plan not in seen:
-            seen.add(plan)
+        while name not in plans[plan]:  # ends: the loader has found it on this way
             plan = plans[plan]["extends"]
         return ("plans", plan, name)
 

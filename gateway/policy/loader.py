@@ -119,7 +119,9 @@ class _Compiler:
                 above = chain[-1].extends
                 where = ("plans", name, "extends")
                 if above in seen:
-                    self.find(where, f"{shown(name)} extends itself", code="cycle")
+                    self.find(
+                        where, "plans extend each other in a circle", "one of them must give its own rates", "cycle"
+                    )
                     self.broken.add(name)
                     break
                 if above not in self.file.plans:

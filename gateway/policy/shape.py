@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from gateway.documents import Document, Finding, did_you_mean, shown
-from gateway.policy.file import LATER, MAX_RATES, File
+from gateway.policy.file import LATER, MAX_NAMES, MAX_RATES, File
 
 __all__ = ["shape"]
 
@@ -47,8 +47,9 @@ def shape(document: Document) -> tuple[File | None, list[Finding]]:
     ]
     plans = data.get("plans")
     items = [plan for plan in plans.values() if isinstance(plan, dict)] if isinstance(plans, dict) else []
-    if len({name for plan in items for name in plan if name != "extends"}) > MAX_RATES:
-        message = f"the plans have more than {MAX_RATES} names of rates"
+    names = {name for plan in items for name in plan if name != "extends"}
+    if len(names) > MAX_NAMES or sum(map(len, items)) > MAX_RATES:
+        message = f"the plans have more than {MAX_NAMES} names of rates, or more than {MAX_RATES} rates"
         return None, [*later, document.finding(("plans",), message, code="bound", key=True)]
     try:
         file = File.model_validate({key: value for key, value in data.items() if key not in LATER})

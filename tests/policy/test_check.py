@@ -154,7 +154,7 @@ def test_any_shape_of_the_sections_gives_findings(sections: dict[str, object]) -
         "gauger: 1\nplans:\n"
         + "".join(f"  p{n}: {{r: 1 requests/s}}\n" for n in range(500))
         + "limits:\n"
-        + "".join(f"  - {{id: l{n}, by: [key], count: tokens.input, rate: plan.r}}\n" for n in range(200)),
+        + "".join(f"  - {{id: l{n}, by: [key], count: tokens.input, rate: plan.r}}\n" for n in range(100)),
     ],
     ids=["items", "chain", "rates", "keys", "values", "depth", "product"],
 )
@@ -166,3 +166,20 @@ def test_a_large_file_gives_few_findings(text: str) -> None:
 def test_a_policy_with_an_error_has_no_warnings_yet() -> None:
     text = "gauger: 1\nplans: {default: {r: 1 requests/s}, p: {}}\npolicy: {mode: x}"
     assert [finding.severity for finding in check(text, "a.yaml", anything)] == ["error"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "limits: [{id: a, by: [account], count: tokens.output, rate: 60k tokens/min, burst: 2k tokens}]",
+        "limits: [{id: a, by: [account], count: tokens.output, rate: 1k tokens/min, reserve: {at_most: 100%}}]",
+        "limits: [{id: a, by: [account], count: requests, rate: 10 requests/s, burst: 10 requests}]",
+        "limits: [{id: a, by: [account], count: requests, rate: 9 requests/day, window: calendar, retry: never}]",
+        "identity: {anonymous: refuse}\nlimits: [{id: a, by: [key], count: requests, rate: 9 requests/s}]",
+        "plans: {default: {}, pro: {}}\nidentity: {directory: accounts.yaml}",
+        "plans: {default: {}, pro: {}}\nidentity: {unknown: plan:pro}",
+        "plans: {default: {extends: pro}, pro: {}}",
+    ],
+)
+def test_what_is_meant_has_no_warning(text: str) -> None:
+    assert check(f"gauger: 1\n{text}", "a.yaml", anything) == []

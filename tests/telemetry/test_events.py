@@ -197,11 +197,11 @@ def test_what_libraries_say_is_kept_without_what_could_be_a_secret(
 
 
 def test_libraries_are_heard_from_warning_on_and_access_logs_never(stream: io.StringIO) -> None:
-    for name in ("uvicorn", "httpx", "limits", "some.library"):
+    for name in ("uvicorn", "httpx", "limits", "some.package"):
         logging.getLogger(name).info("%s", SECRET)
         logging.getLogger(name).warning("odd")
     logging.getLogger("uvicorn.access").warning("GET /")
-    assert [event["source"] for event in said(stream)] == ["uvicorn", "httpx", "limits", "some.library"]
+    assert [event["source"] for event in said(stream)] == ["uvicorn", "httpx", "limits", "some.package"]
 
 
 async def test_a_lost_task_does_not_spill_its_secret(stream: io.StringIO) -> None:
