@@ -45,6 +45,7 @@ class Gate:
         """The life of a request, top to bottom. Every rung is one call."""
         core = self.core
         x.policy = core.policy
+        x.vendor = dialects.vendor_of(x.raw_path.decode("latin-1"), [name for name, _ in x.headers])
         try:
             core.admission.enter(x)  # 1 accept
             self._trace(x)
@@ -70,7 +71,10 @@ class Gate:
             if x.relayed:
                 raise
         finally:
-            await asyncio.shield(self._settle(x))  # 9 settle, whatever happened
+            if core.limits.suspends:  # 9 settle, whatever happened
+                await asyncio.shield(self._settle(x))
+            else:  # nothing in it gives the loop a turn, so nothing can cut it short
+                await self._settle(x)
 
     def _trace(self, x: Exchange) -> None:
         core = self.core
@@ -89,8 +93,6 @@ class Gate:
     async def _identify(self, x: Exchange) -> Caller:
         core, scope = self.core, x.scope
         rules = core.policy.identity
-        names = [name for name, _ in x.headers]
-        x.vendor = dialects.vendor_of(x.raw_path.decode("latin-1"), names)
         claims = await core.jwks.claims(x.headers) if core.jwks is not None else None
         query = scope.get("query_string") or b""
         return identify(x.headers, query, x.peer, rules, core.directory, core.pepper, claims, core.trusted)
@@ -104,7 +106,9 @@ class Gate:
             x.seen = observe(x.route, (), x.content_length or 0)
             return
         dialect, route = found
-        x.dialect, x.route, x.vendor = dialect, route, route.vendor
+        x.dialect, x.route = dialect, route
+        if route.kind != "upload":  # `/v1/files` is OpenAI's and Anthropic's: there the headers have told whose
+            x.vendor = route.vendor
         if route.kind == "upload":
             self.core.admission.upload(x)
             x.lines = dialect.lines(route, x.header(b"content-type"), _parse_line)

@@ -56,6 +56,8 @@ class MemoryLimits:
     Raises ValueError where a request draws twice before it is settled.
     """
 
+    suspends = False
+
     def __init__(self, max_cells: int = 1_000_000, deadline: int = HOUR) -> None:
         self.max_cells = max_cells
         self.deadline = deadline
