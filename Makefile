@@ -38,7 +38,7 @@ lint: dev        ## formatting, rules, types, import contracts
 	$(BIN)/lint-imports
 
 test: lint       ## everything that CI runs
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lock: dev        ## write the lock files anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt

@@ -49,7 +49,7 @@ def vendor_of(path: str, header_names: Iterable[bytes]) -> Vendor:
         return "anthropic"
     if path.startswith(OPENAI_AT_GOOGLE):
         return "openai"
-    if path.startswith(GEMINI) or b"x-goog-api-key" in names:
+    if path.startswith(GEMINI) or b"x-goog-api-key" in names or (path.startswith("/v1/models/") and ":" in path):
         return "gemini"
     return "openai"
 

@@ -61,6 +61,8 @@ def outcome(x: Exchange, verdict: Verdict) -> Outcome:
     if x.meter is not None and x.relayed:
         x.answer = x.meter.finish()
     end = x.end or ("done" if x.finished else "client_abort")
+    if end == "client_abort" and x.answer.complete and x.status < 400:
+        end = "done"  # OpenAI's client hangs up when it has read `[DONE]`, before the last chunk of the framing
     folded = None
     if x.lines is not None and x.route is not None and end == "done":
         sums = x.lines.finish()

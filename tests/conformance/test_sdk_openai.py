@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -68,7 +69,7 @@ def chat_streamed_with_usage(client: OpenAI) -> Any:
 
 
 def chat_streamed_slowly_and_long(client: OpenAI) -> Any:
-    return list(client.chat.completions.create(model="standin-slow-1-tokens-400", messages=ASK, stream=True))
+    return list(client.chat.completions.create(model="standin-slow-1-tokens-150", messages=ASK, stream=True))
 
 
 def chat_large(client: OpenAI) -> Any:
@@ -146,7 +147,7 @@ def responses_structured(client: OpenAI) -> Any:
 
 
 def responses_tools(client: OpenAI) -> Any:
-    tool: Any = {"type": "function", **TOOLS[0]["function"]}  # type: ignore[typeddict-item]
+    tool: Any = {"type": "function", **TOOLS[0]["function"]}
     return client.responses.create(model=MODEL, input="Use the tool.", tools=[tool], tool_choice="required")
 
 
@@ -343,3 +344,13 @@ async def test_an_async_call_is_the_same_directly_and_through(
         async with AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-me", max_retries=0) as client:
             told.append(await ask(client))
     openai_pair.compare(*told)
+
+
+def test_usage_that_only_the_gateway_asked_for_stays_hidden(tmp_path: Path) -> None:
+    with serving(tmp_path, usage_ask=True) as pair:
+        with OpenAI(base_url=f"{pair.through.url}/v1", api_key="sk-me", max_retries=0) as client:
+            events = chat_streamed(client)
+            assert all(event.choices and event.usage is None for event in events)
+            assert events[-1].choices[0].finish_reason == "stop"
+            assert chat_streamed_with_usage(client)[-1].usage is not None
+        assert [b"include_usage" in seen.body for seen in pair.running.model.app.seen] == [True, True]

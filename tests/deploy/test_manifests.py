@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from gateway.settings import Settings
+from gateway.telemetry import metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SETTINGS = {f"GAUGER_{name.upper()}" for name in Settings.model_fields}
@@ -89,10 +90,28 @@ def test_yaml_is_clean() -> None:
     from yamllint.config import YamlLintConfig
 
     config = YamlLintConfig(
-        "{extends: default, rules: {line-length: {max: 160}, document-start: disable, "
+        "{extends: default, rules: {line-length: {max: 170}, document-start: disable, "
         "comments-indentation: disable, comments: {min-spaces-from-content: 1}, "
         "indentation: {indent-sequences: whatever}}}"
     )
-    for name in ("compose.yaml", "kubernetes.yaml"):
+    for name in ("alerts.yaml", "compose.yaml", "kubernetes.yaml"):
         problems = list(linter.run((DEPLOY / name).read_text(), config))
         assert problems == [], f"{name}: {problems}"
+
+
+def test_the_alerts_are_those_of_the_operations_page_and_use_metrics_that_exist() -> None:
+    rules = documents("alerts.yaml")[0]["groups"][0]["rules"]
+    page = (DEPLOY / "README.md").read_text()
+    assert [rule["alert"] for rule in rules] == re.findall(r"^\| `(Gauger[A-Za-z]+)` \|", page, re.MULTILINE)
+    known = exposition()
+    for rule in rules:
+        for name in re.findall(r"gauger_[a-z_]+", rule["expr"]):
+            assert re.sub(r"_(bucket|total)$", "", name) in known, name
+
+
+def exposition() -> set[str]:
+    """The names of all metrics, without their suffixes."""
+    page = metrics.Metrics()
+    for watched in (*metrics.GAUGES, *metrics.COUNTED):
+        page.watch(watched, lambda: 0)
+    return {line.split()[2].removesuffix("_total") for line in page.render().decode().splitlines() if "# HELP" in line}

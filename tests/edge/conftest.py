@@ -1,4 +1,4 @@
-"""The client's and the server's tests run on both event loops that the gateway runs on."""
+"""The client's, the server's and the relay's tests run on both event loops that the gateway runs on."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,6 +10,6 @@ import uvloop
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    if item.path.name.startswith(("test_upstream", "test_server")):
+    if item.path.name.startswith(("test_upstream", "test_server", "test_relay", "test_chaos")):
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}

@@ -319,3 +319,33 @@ async def test_a_batch_is_drawn_on_what_its_file_held(start: Start, client: http
         await quiet(g)
         drawn = [record["limits"][0]["cost"] for record in g.records()]
         assert drawn == [1, 250, 250]
+
+
+async def test_a_caller_who_hangs_up_at_the_closing_event_has_read_the_whole_answer(start: Start) -> None:
+    """OpenAI's own client does so; a policy that charges aborted streams in full must not charge it."""
+    done = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        heads = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": heads})
+        usage = b'{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 9}}'
+        await send({"type": "http.response.body", "body": b"data: %s\n\ndata: [DONE]\n\n" % usage, "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        done.set()
+
+    policy = limited("{id: out, by: [account], count: tokens.output, rate: 100k tokens/h}").replace(
+        "{id: test}", "{id: test, abort: charge_reserved}"
+    )
+    async with start(policy=policy, app=app) as g, httpx.AsyncClient() as client:
+        async with client.stream("POST", f"{g.url}/v1/chat/completions", json={**CHAT, "stream": True}) as answer:
+            async for piece in answer.aiter_raw():
+                if b"[DONE]" in piece:
+                    break
+        await done.wait()
+        await quiet(g)
+        (record,) = g.records()
+        assert (record["end"], record["usage"]["output"]) == ("done", 9)
+        assert record["settle"]["out"] == 9 - 1000
