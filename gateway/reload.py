@@ -6,6 +6,7 @@ Files are polled by content, not by modification time: a Kubernetes config map c
 import asyncio
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.accounts import Directory
@@ -16,45 +17,86 @@ from gateway.telemetry import events
 
 __all__ = ["Reloader"]
 
+SETTLE = 0.05  # s that a changed file must stay as it is: half of a file may be a policy too, with half of its limits
+Rules = tuple[Policy, Directory]
+
 log = events.get("reload")
 
 
 class Reloader:
-    """`look()` compares the files with what is in force; `run()` does so every `interval` seconds until cancelled."""
+    """`look()` compares the files with what is in force; `run()` does so now and then until cancelled.
 
-    def __init__(
-        self, core: Core, files: Callable[[], list[Path]], load: Callable[[], tuple[Policy, Directory]]
-    ) -> None:
+    Rules that were refused are read again at every look: what was wrong may be a file that is not watched yet.
+    """
+
+    def __init__(self, core: Core, files: Callable[[], list[Path]], load: Callable[[], Rules]) -> None:
         self._core = core
         self._files = files
         self._load = load
         self._seen = self._digest()
+        self._refused = ""  # what was said of the rules that are not in force
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Has `run` read the files again now, changed or not."""
+        self._asked.set()
 
     def look(self, *, force: bool = False) -> bool:
         """Reads the files again if they changed. True = something new is in force now."""
         digest = self._digest()
-        if digest == self._seen and not force:
+        if digest == self._seen and not force and not self._refused:
             return False
-        self._seen = digest
-        core = self._core
+        return self._take(digest, self._read(), force)
+
+    async def run(self, interval: float) -> None:
+        """Looks every `interval` seconds, 0 = only when asked. A long accounts file is read in a thread."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), interval or None)
+            force = self._asked.is_set()
+            self._asked.clear()
+            digest = await asyncio.to_thread(self._digest)
+            if digest == self._seen and not force and not self._refused:
+                continue
+            await asyncio.sleep(SETTLE)
+            found = await asyncio.to_thread(self._read)
+            if await asyncio.to_thread(self._digest) == digest:
+                self._take(digest, found, force)
+            elif force:
+                self.ask()
+
+    def _read(self) -> Rules | Exception:
         try:
-            policy, directory = self._load()
-        except Mistake as error:
-            core.metrics.policy_reload("refused")
-            log.warning(
-                "reload refused", error=error.message, place=error.place, hint=error.hint, kept=core.policy.digest
-            )
+            return self._load()
+        except Exception as error:  # noqa: BLE001 - whatever a file makes of us, the rules in force stay in force
+            return error
+
+    def _take(self, digest: str, found: Rules | Exception, force: bool) -> bool:
+        core, before = self._core, self._core.policy.digest
+        new, self._seen = digest != self._seen or force, digest
+        if not isinstance(found, Exception):
+            policy, directory = found
+            try:
+                core.adopt(policy, directory)
+            except Mistake as error:
+                found = error
+        if isinstance(found, Exception):
+            self._refuse(found, new)
             return False
-        before = core.policy.digest
-        core.adopt(policy, directory)
+        self._refused = ""
         core.metrics.policy_reload("loaded")
         log.info("reloaded", policy=policy.id, digest=policy.digest, before=before, accounts=len(directory))
         return True
 
-    async def run(self, interval: float) -> None:
-        while True:
-            await asyncio.sleep(interval)
-            self.look()
+    def _refuse(self, error: Exception, new: bool) -> None:
+        """Says so once, and not at every look."""
+        said = error.message if isinstance(error, Mistake) else type(error).__name__
+        new, self._refused = new or said != self._refused, said
+        if not new:
+            return
+        place, hint = (error.place, error.hint) if isinstance(error, Mistake) else ("", "")
+        self._core.metrics.policy_reload("refused")
+        log.warning("reload refused", error=said, place=place, hint=hint, kept=self._core.policy.digest)
 
     def _digest(self) -> str:
         total = hashlib.sha256()

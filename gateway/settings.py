@@ -4,7 +4,10 @@ A setting is read from the command line, then the environment (`GAUGER_` + name)
 `gauger config` prints the effective values with their source. A wrong value stops the start with one line each.
 """
 
+import difflib
+import os
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -13,6 +16,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -31,64 +35,85 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GAUGER_", extra="forbid", frozen=True, validate_default=True)
 
     # where it listens
-    host: str = Field("127.0.0.1", description="address of the data port")
-    port: Port = Field(8080, description="the data port: it only proxies")
-    ops_host: str = Field("127.0.0.1", description="address of the operator's port")
-    ops_port: Port = Field(8081, description="the operator's port: /livez, /readyz, /metrics")
-    tls_cert: Path | None = Field(None, description="PEM certificate chain of the data port")
-    tls_key: Path | None = Field(None, description="PEM key of the data port")
+    host: str = Field(default="127.0.0.1", description="address of the data port")
+    port: Port = Field(default=8080, description="the data port: it only proxies")
+    ops_host: str = Field(default="127.0.0.1", description="address of the operator's port")
+    ops_port: Port = Field(default=8081, description="the operator's port: /livez, /readyz, /metrics")
+    tls_cert: Path | None = Field(default=None, description="PEM certificate chain of the data port")
+    tls_key: Path | None = Field(default=None, description="PEM key of the data port")
 
     # what it fronts
-    upstream: str | None = Field(None, description="the model API; none = the embedded stand-in model")
-    upstreams: dict[str, str] = Field({}, description="one upstream a vendor: openai, anthropic, gemini (JSON)")
-    upstream_ca: Path | None = Field(None, description="PEM bundle that upstream certificates are checked against")
-    credential: Literal["pass", "replace"] = Field("pass", description="what happens to the caller's key upstream")
-    openai_key: SecretStr | None = Field(None, description="with credential=replace: the key sent to OpenAI paths")
-    anthropic_key: SecretStr | None = Field(None, description="with credential=replace: for Anthropic paths")
-    gemini_key: SecretStr | None = Field(None, description="with credential=replace: for Gemini paths")
-    preserve_host: bool = Field(False, description="send the client's Host header upstream")
-    usage_ask: bool = Field(False, description="ask OpenAI streams for their usage where the caller didn't")
+    upstream: str | None = Field(default=None, description="the model API; none = the embedded stand-in model")
+    upstreams: dict[str, str] = Field(default={}, description="one upstream a vendor: openai, anthropic, gemini (JSON)")
+    upstream_ca: Path | None = Field(
+        default=None, description="PEM bundle that upstream certificates are checked against"
+    )
+    credential: Literal["pass", "replace"] = Field(
+        default="pass", description="what happens to the caller's key upstream"
+    )
+    openai_key: SecretStr | None = Field(
+        default=None, description="with credential=replace: the key sent to OpenAI paths"
+    )
+    anthropic_key: SecretStr | None = Field(default=None, description="with credential=replace: for Anthropic paths")
+    gemini_key: SecretStr | None = Field(default=None, description="with credential=replace: for Gemini paths")
+    preserve_host: bool = Field(default=False, description="send the client's Host header upstream")
+    usage_ask: bool = Field(default=False, description="ask OpenAI streams for their usage where the caller didn't")
 
     # what it decides by
-    policy: Path | None = Field(None, description="policy file; none = the default policy that is shipped")
-    enforce: bool = Field(True, description="false = kill switch: everything is decided and nothing is done")
+    policy: Path | None = Field(default=None, description="policy file; none = the default policy that is shipped")
+    enforce: bool = Field(default=True, description="false = kill switch: everything is decided and nothing is done")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="networks whose forwarded addresses and identity headers are believed (comma-separated CIDRs)"
+        default=(),
+        description="networks whose forwarded addresses and identity headers are believed (comma-separated CIDRs)",
     )
-    state_dir: Path = Field(Path(".gauger"), description="folder of the pepper")
-    pepper: SecretStr | None = Field(None, description="secret that keys are hashed with; none = a file in state_dir")
-    pepper_former: SecretStr | None = Field(None, description="the pepper before, for reading only")
-    reload_interval: float = Field(2.0, ge=0, le=3600, description="s between looks at policy and accounts; 0 = never")
+    state_dir: Path = Field(default=Path(".gauger"), description="folder of the pepper")
+    pepper: SecretStr | None = Field(
+        default=None, description="secret that keys are hashed with; none = a file in state_dir"
+    )
+    pepper_former: SecretStr | None = Field(default=None, description="the pepper before, for reading only")
+    reload_interval: float = Field(
+        default=2.0, ge=0, le=3600, description="s between looks at policy and accounts; 0 = never"
+    )
 
     # what it says
-    log_format: Literal["gauger", "otel", "ecs"] = Field("gauger", description="field names of the request lines")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="of the other events")
-    log_queue: int = Field(10_000, ge=100, le=1_000_000, description="request lines that may wait to be written")
-    tracing: bool = Field(False, description="OpenTelemetry spans; needs the extra `otel`")
-    service_instance: str = Field("", description="name of this instance in records; none = host name and port")
+    log_format: Literal["gauger", "otel", "ecs"] = Field(
+        default="gauger", description="field names of the request lines"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="of the other events")
+    log_queue: int = Field(
+        default=10_000, ge=100, le=1_000_000, description="request lines that may wait to be written"
+    )
+    tracing: bool = Field(default=False, description="OpenTelemetry spans; needs the extra `otel`")
+    service_instance: str = Field(default="", description="name of this instance in records; none = host name and port")
 
     # its bounds
-    max_inflight: int = Field(1024, ge=1, description="requests at once; more are answered 503 (Envoy's default bound)")
-    max_body: int = Field(33_554_432, ge=1024, description="bytes of a JSON body (Anthropic's own limit: 32 MB)")
-    max_upload: int = Field(536_870_912, ge=1024, description="bytes of an upload (OpenAI's own limit: 512 MB)")
-    body_budget: int = Field(268_435_456, ge=1_048_576, description="bytes of all request bodies held at once")
-    max_cells: int = Field(1_000_000, ge=1000, description="limit cells kept; about 180 bytes each")
-    max_accounts: int = Field(100_000, ge=100, description="accounts remembered; at most about 4 KB each")
-    head_timeout: Seconds = Field(10.0, description="s for a whole request head")
-    body_idle_timeout: Seconds = Field(
-        10.0, description="s without a byte of the request body (nginx: 60, Envoy: none)"
+    max_inflight: int = Field(
+        default=1024, ge=1, description="requests at once; more are answered 503 (Envoy's default bound)"
     )
-    body_timeout: Seconds = Field(60.0, description="s for a whole JSON body")
-    write_timeout: Seconds = Field(60.0, description="s that a client may refuse to read (nginx send_timeout: 60)")
-    keepalive_timeout: Seconds = Field(75.0, description="s that an idle client connection is kept (nginx: 75)")
-    connect_timeout: Seconds = Field(5.0, description="s to connect to the model API, TLS included")
-    read_timeout: Seconds = Field(600.0, description="s without a byte from the model API (the SDKs' own: 600)")
-    total_timeout: float = Field(0.0, ge=0, le=86_400, description="s for a whole answer; 0 = no bound")
-    pool_size: int = Field(512, ge=1, description="connections to one upstream")
-    pool_waiting: int = Field(1024, ge=0, description="requests that may wait for a connection")
-    pool_wait: Seconds = Field(5.0, description="s that a request may wait for a connection")
-    drain_timeout: Seconds = Field(30.0, description="s that running requests get after SIGTERM")
-    drain_delay: float = Field(0.0, ge=0, le=300, description="s between unready and closing the listener")
+    max_body: int = Field(
+        default=33_554_432, ge=1024, description="bytes of a JSON body (Anthropic's own limit: 32 MB)"
+    )
+    max_upload: int = Field(default=536_870_912, ge=1024, description="bytes of an upload (OpenAI's own limit: 512 MB)")
+    body_budget: int = Field(default=268_435_456, ge=1_048_576, description="bytes of all request bodies held at once")
+    max_cells: int = Field(default=1_000_000, ge=1000, description="limit cells kept; about 180 bytes each")
+    max_accounts: int = Field(default=100_000, ge=100, description="accounts remembered; at most about 4 KB each")
+    head_timeout: Seconds = Field(default=10.0, description="s for a whole request head")
+    body_idle_timeout: Seconds = Field(
+        default=10.0, description="s without a byte of the request body (nginx: 60, Envoy: none)"
+    )
+    body_timeout: Seconds = Field(default=60.0, description="s for a whole JSON body")
+    write_timeout: Seconds = Field(
+        default=60.0, description="s that a client may refuse to read (nginx send_timeout: 60)"
+    )
+    keepalive_timeout: Seconds = Field(default=75.0, description="s that an idle client connection is kept (nginx: 75)")
+    connect_timeout: Seconds = Field(default=5.0, description="s to connect to the model API, TLS included")
+    read_timeout: Seconds = Field(default=600.0, description="s without a byte from the model API (the SDKs' own: 600)")
+    total_timeout: float = Field(default=0.0, ge=0, le=86_400, description="s for a whole answer; 0 = no bound")
+    pool_size: int = Field(default=512, ge=1, description="connections to one upstream")
+    pool_waiting: int = Field(default=1024, ge=0, description="requests that may wait for a connection")
+    pool_wait: Seconds = Field(default=5.0, description="s that a request may wait for a connection")
+    drain_timeout: Seconds = Field(default=30.0, description="s that running requests get after SIGTERM")
+    drain_delay: float = Field(default=0.0, ge=0, le=300, description="s between unready and closing the listener")
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -101,6 +126,14 @@ class Settings(BaseSettings):
         for name in value:
             if name not in Vendors:
                 raise ValueError(f"unknown vendor {name!r}; known are {', '.join(Vendors)}")
+        return value
+
+    @field_validator("upstream", "upstreams")
+    @classmethod
+    def _no_password(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
+        for url in value.values() if isinstance(value, dict) else (value or "",):
+            if "@" in url.partition("://")[2].partition("/")[0]:  # it would be shown, by `gauger config` to begin with
+                raise ValueError("an upstream URL carries no user name or password")
         return value
 
     @model_validator(mode="after")
@@ -137,22 +170,34 @@ def load(file: Path | None = None, **given: Any) -> tuple[Settings, dict[str, st
         settings = made(**given)
         sources = _sources(made, given, str(file))
     except ValidationError as error:
-        lines = [_line(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
+        lines = [_line(e["type"], e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
         raise Mistake("; ".join(lines), hint="`gauger config` shows every setting and its source") from None
-    except ValueError as error:  # a TOML file that is no TOML
-        raise Mistake(f"settings file {file}: {error}") from None
+    except SettingsError as error:  # its text names the field; the value is only in the text of its cause
+        name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a setting")
+        raise Mistake(
+            f"{name} (GAUGER_{name.upper()}): this is not JSON", hint='as in {"anthropic": "https://model.example"}'
+        ) from None
+    except TOMLDecodeError as error:
+        raise Mistake(f"settings file {file}: {error}", hint="each setting is a line, as in: port = 8080") from None
+    except UnicodeDecodeError:
+        raise Mistake(f"settings file {file}: this is not UTF-8 text") from None
+    except OSError as error:
+        raise Mistake(f"settings file {file} can't be read: {error.strerror}") from None
     _unknown()
     return settings, sources
 
 
-def _line(location: tuple[int | str, ...], message: str) -> str:
+def _line(kind: str, location: tuple[int | str, ...], message: str) -> str:
+    """One wrong value in words. No value is in it: what stands in a wrong place may be a secret."""
     name = str(location[0]) if location else ""
-    return f"{name} (GAUGER_{name.upper()}): {message}" if name else message.removeprefix("Value error, ")
+    message = message.removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        return f"unknown setting {name}" + (f", did you mean {near[0]}?" if near else "")
+    return f"{name} (GAUGER_{name.upper()}): {message}" if name else message
 
 
 def _sources(made: type[Settings], given: dict[str, Any], file: str) -> dict[str, str]:
-    import os
-
     toml = TomlConfigSettingsSource(made)() if made.model_config.get("toml_file") else {}
     environment = {name.upper() for name in os.environ}
     sources = {}
@@ -168,9 +213,6 @@ def _sources(made: type[Settings], given: dict[str, Any], file: str) -> dict[str
 
 def _unknown() -> None:
     """A misspelled GAUGER_ variable would be silently ignored: it stops the start instead."""
-    import difflib
-    import os
-
     known = {f"GAUGER_{name.upper()}" for name in Settings.model_fields} | {"GAUGER_CONFIG", "GAUGER_COMPLETE"}
     for name in os.environ:
         if name.startswith("GAUGER_") and name not in known and not name.startswith("_GAUGER"):

@@ -165,3 +165,11 @@ def test_any_bytes_give_findings_or_a_directory(text: bytes | str) -> None:
     for finding in check_accounts(text, "a.yaml", ("free",)):
         assert finding.line >= 1
         assert finding.private
+
+
+def test_an_account_has_at_most_a_hundred_keys() -> None:
+    def keys(count: int) -> str:
+        return f"accounts: [{{id: a, keys: [{', '.join(f'{n:032x}' for n in range(count))}]}}]"
+
+    assert len(load_accounts(keys(100), "a.yaml").digests) == 100
+    assert messages(keys(101)) == ["1:26 more than 100 entries"]

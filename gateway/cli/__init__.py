@@ -54,9 +54,8 @@ def group() -> None:
 def main() -> None:
     """Runs the command line. A Mistake is one clear line (and a hint), never a traceback."""
     try:
-        group(prog_name="gauger", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        code = group(prog_name="gauger", standalone_mode=False)  # the code of `ctx.exit`, or what the command returned
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -14,7 +14,14 @@ __all__ = ["command"]
 
 @click.command("config")
 @click.option("--config", "file", type=click.Path(path_type=Path), envvar="GAUGER_CONFIG", help="TOML settings file")
-@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="markdown: the table of all settings and their defaults",
+)
 def command(file: Path | None, form: str) -> None:
     """Show every setting, its value and where it came from. Secrets are hidden.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gateway.errors import Mistake
-from gateway.identity import key_digest
+from gateway.identity import MAX_CREDENTIAL, VISIBLE, key_digest
 from gateway.pepper import load_pepper
 from gateway.settings import load
 
@@ -29,8 +29,9 @@ def command() -> None:
 def new(prefix: str, file: Path | None) -> None:
     """Make a key. It is printed once, with the hash to put under `keys:` in the accounts file."""
     key = prefix + secrets.token_urlsafe(32)
+    _fit(key.encode(), "the prefix")
     click.echo(f"key   {key}")
-    click.echo(f"hash  {_digest(key, file)}")
+    click.echo(f"hash  {_digests([key.encode()], file)[0]}")
 
 
 @command.command("hash")
@@ -41,18 +42,27 @@ def hash_(file: Path | None) -> None:
     \b
     printf %s "$KEY" | gauger keys hash
     """
-    if sys.stdin.isatty():
+    source = sys.stdin.buffer
+    if source.isatty():
         click.echo("paste keys, one a line; end with Ctrl-D", err=True)
-    count = 0
-    for line in sys.stdin:
-        key = line.strip()
-        if key:
-            click.echo(_digest(key, file))
-            count += 1
-    if not count:
+    keys = [key for line in source if (key := line.strip())]
+    if not keys:
         raise Mistake("no key was given", hint='printf %s "$KEY" | gauger keys hash')
+    for number, key in enumerate(keys, 1):
+        _fit(key, f"key {number}")
+    for digest in _digests(keys, file):
+        click.echo(digest)
 
 
-def _digest(key: str, file: Path | None) -> str:
+def _fit(key: bytes, what: str) -> None:
+    """Raises Mistake for what no header can carry as a key; a request that shows it would be refused."""
+    if key.translate(None, VISIBLE) or len(key) > MAX_CREDENTIAL:
+        raise Mistake(
+            f"{what} has characters that no key has, or too many", hint="a key is one word of ASCII characters"
+        )
+
+
+def _digests(keys: list[bytes], file: Path | None) -> list[str]:
     settings, _ = load(file)
-    return key_digest(load_pepper(settings).current, key)
+    pepper = load_pepper(settings).current
+    return [key_digest(pepper, key) for key in keys]

@@ -66,9 +66,7 @@ async def serve(settings: Settings) -> None:
         )
         ops = make_server(operator_app(core), settings.ops_host, settings.ops_port, bounds_of(settings, tls=False))
         reloader = Reloader(core, lambda: rule_files(settings, core.policy), lambda: read_rules(settings))
-        tasks = [asyncio.create_task(core.keep_leases())]
-        if settings.reload_interval:
-            tasks.append(asyncio.create_task(reloader.run(settings.reload_interval)))
+        tasks = [asyncio.create_task(core.keep_leases()), asyncio.create_task(reloader.run(settings.reload_interval))]
         for task in tasks:
             stack.callback(task.cancel)
         _on_signals(core, reloader, stop)
@@ -96,7 +94,7 @@ def _on_signals(core: Core, reloader: Reloader, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, end)
     loop.add_signal_handler(signal.SIGINT, end)
-    loop.add_signal_handler(signal.SIGHUP, lambda: reloader.look(force=True))
+    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     loop.add_signal_handler(signal.SIGUSR1, switch)
 
 

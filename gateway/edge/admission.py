@@ -50,7 +50,8 @@ class Admission:
         declared = x.content_length
         if declared is not None and declared > self.max_body:
             raise self._too_large(self.max_body)
-        self._hold(x, declared or 0)
+        if self.held + (declared or 0) > self.body_budget:
+            raise self._full()
         chunks: list[bytes] = []
         size = 0
         try:
@@ -65,8 +66,7 @@ class Admission:
                     size += len(chunk)
                     if size > self.max_body:
                         raise self._too_large(self.max_body)
-                    if size > x.held:
-                        self._hold(x, size - x.held)
+                    self._hold(x, len(chunk))
                     chunks.append(chunk)
         except TimeoutError:
             raise Refusal(
@@ -89,6 +89,8 @@ class Admission:
         """Reads a small unread body away before a refusal. False = the connection should close instead."""
         if x.body_read or not x.has_body:
             return True
+        if not x.bytes_in and x.header(b"expect"):  # reading would invite a body that is refused
+            return False
         if x.content_length is None or x.content_length > DRAIN:
             return False
         try:
@@ -104,12 +106,17 @@ class Admission:
             return False
 
     def _hold(self, x: Exchange, size: int) -> None:
+        """Counts what has come, not what was announced: else whoever announces much and sends nothing shuts all out."""
         if self.held + size > self.body_budget:
-            raise Refusal(
-                "overloaded", 503, "overloaded", "The gateway holds too many request bodies.", retry_after=1, close=True
-            )
+            raise self._full()
         self.held += size
         x.held += size
+
+    @staticmethod
+    def _full() -> Refusal:
+        return Refusal(
+            "overloaded", 503, "overloaded", "The gateway holds too many request bodies.", retry_after=1, close=True
+        )
 
     @staticmethod
     def _too_large(bound: int) -> Refusal:

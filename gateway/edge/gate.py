@@ -60,8 +60,8 @@ class Gate:
             x.end = "client_abort"
         except Aborted:
             raise
-        except asyncio.CancelledError:
-            x.end = x.end or "client_abort"
+        except asyncio.CancelledError:  # the server's: it is shutting down and has waited long enough
+            x.end, x.error = x.end or "timeout", x.error or "shutdown"
             raise
         except Exception as error:
             x.end, x.error = "crash", type(error).__name__
@@ -182,7 +182,7 @@ class Gate:
             self._judge(x, refusal.code)
         if x.status:
             raise Aborted(refusal.code)
-        if not await self.core.admission.drain(x, receive):
+        if not refusal.close and not await self.core.admission.drain(x, receive):
             refusal.close = True
         x.relayed = False
         await finish.answer(x, refusal)

@@ -28,6 +28,7 @@ from gateway.edge.upstream import (
     UpstreamStats,
     UpstreamTimeouts,
 )
+from gateway.errors import Mistake
 from gateway.settings import Settings
 
 __all__ = ["H1Upstream", "make_upstream", "tls_context"]
@@ -45,11 +46,14 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
 
 
 def make_upstream(url: str, settings: Settings) -> "H1Upstream":
-    """The client of the model server at `url`, bounded as the settings say. Raises Mistake for an unusable URL."""
+    """The client of the model server at `url`, bounded as the settings say. Raises Mistake for a wrong URL or CA."""
     origin = Origin.parse(url, place="upstream")
     timeouts = UpstreamTimeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout)
     bounds = PoolBounds(settings.pool_size, settings.pool_waiting, settings.pool_wait)
-    tls = tls_context(settings.upstream_ca) if origin.scheme == "https" else None
+    try:
+        tls = tls_context(settings.upstream_ca) if origin.scheme == "https" else None
+    except OSError as error:  # ssl.SSLError is one
+        raise Mistake(f"the certificates can't be read: {error.strerror}", place="upstream_ca") from None
     return H1Upstream(origin, timeouts=timeouts, bounds=bounds, tls=tls)
 
 

@@ -7,7 +7,7 @@ sides, so what one side understood is what the other is told.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -128,20 +128,23 @@ class Relay:
         if self.credentials.mode == "replace":
             target = self.credentials.apply(vendor, up, target)
         body: bytes | AsyncIterator[bytes] | None = None
+        watch = _Watch(receive)
         if length or chunked:
             message = await receive()
             if message["type"] != "http.request":
                 raise ClientGone
             first = message.get("body", b"")
             if message.get("more_body", False):
-                body = _stream(first, receive)
+                body = _stream(first, receive, watch.begin)
                 length = None if chunked else length
             else:
                 body, length = first, len(first)
         elif length == 0:
             body = b""
         method: str = scope["method"]
-        async with _Watch(receive, busy=not isinstance(body, bytes | None)):
+        async with watch:
+            if isinstance(body, bytes | None):
+                watch.begin()
             response = await upstream.send(
                 method.encode("ascii"), target, up, body, length, host=host if self.preserve_host else None
             )
@@ -174,34 +177,38 @@ class _Watch:
     """Cancels the block when the client leaves, and turns that into ClientGone.
 
     While a request body is streaming, its reader sees the client leave, and two readers of one channel would steal
-    each other's messages: then the watch begins when the reader is done (`_stream` has read the last piece).
+    each other's messages: so the watch begins when the reader is done, or has been stopped by an early answer.
     """
 
-    def __init__(self, receive: Receive, *, busy: bool) -> None:
+    def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._busy = busy
         self._gone = False
+        self._main: asyncio.Task[Any] | None = None  # whoever is in the block
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
-        if not self._busy:
-            main = asyncio.current_task()
-            assert main is not None
-            self._task = asyncio.create_task(self._watch(main))
+        self._main = asyncio.current_task()
+
+    def begin(self) -> None:
+        """From here on the channel is ours. Nothing happens outside the block, or the second time."""
+        if self._main is not None and self._task is None:
+            self._task = asyncio.create_task(self._watch(self._main))
 
     async def _watch(self, main: "asyncio.Task[Any]") -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass  # the rest of an upload that the model server did not want
+        except Refusal:
+            return  # it is over our bound as well, and answered already: it is not read to its end
         self._gone = True
         main.cancel()
 
     async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: object) -> None:
+        main, self._main = self._main, None
         if self._task is not None:
             self._task.cancel()
-        if self._gone and kind is asyncio.CancelledError:
-            main = asyncio.current_task()
-            if main is not None and main.uncancel() <= 0:
-                raise ClientGone
+        if self._gone and kind is asyncio.CancelledError and main is not None and main.uncancel() <= 0:
+            raise ClientGone
 
 
 def _is_key(name: bytes) -> bool:
@@ -209,18 +216,26 @@ def _is_key(name: bytes) -> bool:
     return unquote_to_bytes(name.replace(b"+", b" ")) in (b"key", b"$key")
 
 
-async def _stream(first: bytes, receive: Receive) -> AsyncIterator[bytes]:
-    if first:
-        yield first
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        chunk = message.get("body", b"")
-        if chunk:
-            yield chunk
-        if not message.get("more_body", False):
-            return
+async def _stream(first: bytes, receive: Receive, done: Callable[[], None]) -> AsyncIterator[bytes]:
+    """The request's body as it comes; `done` is called when it is read, or no longer wanted, but not if it failed."""
+    try:
+        if first:
+            yield first
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientGone
+            more = message.get("more_body", False)
+            if not more:
+                done()
+            if chunk := message.get("body", b""):
+                yield chunk
+    except (ClientGone, Refusal):
+        raise
+    except BaseException:
+        done()
+        raise
 
 
 def _connection_names(headers: Headers) -> frozenset[bytes]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from pathlib import Path
@@ -204,8 +205,9 @@ def _listen(host: str, port: int, backlog: int) -> list[socket.socket]:
     except OSError as error:
         for sock in made:
             sock.close()
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror  # < 0: of getaddrinfo
         raise Mistake(
-            f"can't listen on {host}:{port}: {error.strerror or error}", place="port", hint="choose another with --port"
+            f"can't listen on {host}:{port}: {reason}", place="port", hint="choose another with --port or --ops-port"
         ) from None
     for sock in made:
         sock.setblocking(False)

@@ -240,11 +240,14 @@ def _check_connection(value: bytes) -> None:
             raise _bad("invalid_connection", "Connection names a field that identifies or frames the request.")
 
 
+_KEYS = (b"key", b"$key")
+
+
 def _query_keys(query: bytes) -> list[bytes]:
-    """Values of every `key` parameter, however its name is escaped; values decoded once."""
+    """Values of every `key` parameter (Google's servers also take `$key`), however escaped; values decoded once."""
     found = []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
-        if name == b"key" or (b"%" in name and unquote_to_bytes(name) == b"key"):
+        if name in _KEYS or (b"%" in name and unquote_to_bytes(name) in _KEYS):
             found.append(unquote_to_bytes(value) if b"%" in value else value)
     return found

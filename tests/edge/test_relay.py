@@ -1,8 +1,8 @@
 """The relay alone, on real sockets: what passes, byte for byte, and what does not."""
 
-import asyncio
 import gzip
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -121,7 +121,7 @@ async def test_large_bodies_pass_whole_in_both_directions(tmp_path: Path) -> Non
         whole = await client.post(f"{url}/v1/files", content=block)
         assert whole.content == block[::-1]
 
-        async def pieces() -> "asyncio.AsyncIterator[bytes]":  # type: ignore[name-defined]
+        async def pieces() -> AsyncIterator[bytes]:
             for start in range(0, len(block), 100_000):
                 yield block[start : start + 100_000]
 
@@ -160,9 +160,10 @@ async def test_a_model_behind_tls_is_checked_against_the_given_authority(tmp_pat
 @pytest.mark.parametrize(
     ("target", "fields", "sent"),
     [
-        (b"/v1/chat/completions?key=caller&x=1", b"Authorization: Bearer caller\r\n", (b"authorization", b"Bearer ko")),
-        (b"/v1/messages?%6bey=caller", b"X-Api-Key: caller\r\n", (b"x-api-key", b"ka")),
-        (b"/v1beta/models?$key=caller", b"X-Goog-Api-Key: caller\r\n", (b"x-goog-api-key", b"kg")),
+        (b"/v1/chat/completions?x=1", b"Authorization: Bearer caller\r\n", (b"authorization", b"Bearer ko")),
+        (b"/v1/messages", b"X-Api-Key: caller\r\n", (b"x-api-key", b"ka")),
+        (b"/v1/messages?%6bey=caller&x=1", b"", (b"x-api-key", b"ka")),
+        (b"/v1beta/models?$key=caller", b"Api-Key: caller\r\n", (b"x-goog-api-key", b"kg")),
         (b"/v1/models", b"Api-Key: caller\r\n", (b"authorization", b"Bearer ko")),
     ],
 )
@@ -179,7 +180,10 @@ async def test_the_caller_s_key_is_replaced_wherever_it_stood(
 
 
 async def test_a_vendor_without_a_key_of_ours_gets_none(tmp_path: Path) -> None:
-    async with Evil(replying(answer())) as model, relayed(model, tmp_path, credential="replace", openai_key="ko") as url:
+    async with (
+        Evil(replying(answer())) as model,
+        relayed(model, tmp_path, credential="replace", openai_key="ko") as url,
+    ):
         await ask(url, b"GET /v1/messages HTTP/1.1\r\n" + HOST + b"X-Api-Key: caller\r\n\r\n")
         assert {name for name, _ in model.seen[0].headers} == {b"host", b"via"}
 

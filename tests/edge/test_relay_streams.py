@@ -147,10 +147,28 @@ async def test_a_client_that_leaves_after_a_streamed_upload_is_noticed(tmp_path:
         await asyncio.wait_for(model.until_open(0), SOON)
 
 
-async def test_a_client_that_leaves_beside_an_early_answer_is_noticed(tmp_path: Path) -> None:
+async def test_a_client_that_leaves_after_a_chunked_upload_is_noticed(tmp_path: Path) -> None:
+    arrived = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        arrived.set()
+        await peer.gone()
+
+    async with Evil(script) as model, relayed(model, tmp_path) as url, wire(url) as w:
+        await w.send(b"POST / HTTP/1.1\r\n", HOST, b"Transfer-Encoding: chunked\r\n\r\n", chunked(b"one", end=False))
+        await asyncio.wait_for(model.until_open(1), SOON)
+        await w.send(b"0\r\n\r\n")
+        await asyncio.wait_for(arrived.wait(), SOON)
+        w.leave()
+        await asyncio.wait_for(model.until_open(0), SOON)
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"400 Bad Request"])
+async def test_a_client_that_leaves_beside_an_early_answer_is_noticed(tmp_path: Path, status: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.head()
-        await peer.write(STREAM, chunked(b"early", end=False))
+        await peer.write(STREAM.replace(b"200 OK", status), chunked(b"early", end=False))
         await peer.gone()
 
     async with Evil(script) as model, relayed(model, tmp_path) as url, wire(url) as w:
