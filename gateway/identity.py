@@ -157,6 +157,8 @@ def fit_name(name: object) -> bool:
 def credential(headers: Headers, query: bytes, sources: tuple[str, ...]) -> bytes | None:
     """The one API key of a request, or None. Header names are lower case, `query` is raw, without its `?`.
 
+    A key in a header ends at its first blank, where some servers stop reading: what follows makes no other caller.
+
     Raises Refusal: 401 for two different keys, a key with characters that no key has, and any `Authorization` that is
     not `Bearer` (scheme in any case, any number of spaces: RFC 9110 11.6.2); 431 over 16 KiB. Other schemes are refused
     and not ignored, because a model server that takes a key without looking at its scheme would serve it uncounted;
@@ -168,7 +170,7 @@ def credential(headers: Headers, query: bytes, sources: tuple[str, ...]) -> byte
         if name in wanted:
             secret = _bearer(value) if name == b"authorization" else value.strip(b" \t")
             if secret:
-                found = _agree(found, secret)
+                found = _agree(found, secret.split(b" ", 1)[0])
     if query and b"" in wanted:
         for value in _query_keys(query):
             if value:

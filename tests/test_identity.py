@@ -113,12 +113,19 @@ def test_other_words_in_the_query_are_no_key(query: bytes) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["sk-1", "Bearer\tsk-1", "Bearer sk-1 x", "Bearer a,\xe9", "Basic dXNlcjpwYXNz", "Bearer: sk-1", "Token sk-1"],
+    ["sk-1", "Bearer\tsk-1", "Bearer a,\xe9", "Basic dXNlcjpwYXNz", "Bearer: sk-1", "Token sk-1"],
 )
 def test_an_authorization_that_servers_read_differently_is_refused(value: str) -> None:
     refusal = refused(("authorization", value))
     assert refusal.status == 401
     assert "sk-1" not in str(refusal)
+
+
+def test_what_follows_a_blank_makes_no_other_caller_of_a_key() -> None:
+    plain = who(("authorization", "Bearer sk-1"))
+    assert who(("authorization", "Bearer sk-1 x")) == plain
+    assert who(("authorization", "Bearer sk-1 y")) == plain
+    assert who(("authorization", "Bearer sk-2 x")).account != plain.account
 
 
 def test_an_operator_who_needs_another_scheme_leaves_bearer_out() -> None:

@@ -13,10 +13,10 @@ from gateway.wire.sse import EventFilter
 
 __all__ = ["OpenAICompletions"]
 
-CHOICES = ("n", "best_of")
 FIELDS = Names(
     (
-        *CHOICES,
+        "n",
+        "best_of",
         "model",
         "prompt",
         "suffix",
@@ -68,7 +68,7 @@ class OpenAICompletions(Dialect):
             body=value,
             text=tuple(text),
             stream=stream,
-            n=(fields.largest(value, CHOICES, 1, fields.MAX_CHOICES) or 1) * max(1, prompts),  # each prompt is answered
+            n=_choices(value) * max(1, prompts),  # each prompt is answered
             max_tokens=fields.largest(value, ("max_tokens",)),
             token_ids=token_ids,
             temperature=fields.number(value.get("temperature"), "temperature"),
@@ -95,6 +95,12 @@ class OpenAICompletions(Dialect):
 
     def hider(self, route: Route) -> Hider | None:
         return EventFilter(is_usage_only)
+
+
+def _choices(body: fields.Object) -> int:
+    """How many completions are made of one prompt. `best_of` may be 0 in OpenAI's reference, `n` may not."""
+    asked = fields.count(body.get("n"), "n", 1, fields.MAX_CHOICES) or 1
+    return max(asked, fields.count(body.get("best_of"), "best_of", 0, fields.MAX_CHOICES) or 1)
 
 
 def _prompts(prompt: Any, text: list[str]) -> tuple[int, int]:
