@@ -157,6 +157,8 @@ class Exchange:
     def _begin(self, message: Message) -> Message:
         self.status = message["status"]
         self.head_at = perf_counter_ns()
+        if not self.relayed:  # our own refusal: nothing to meter
+            return message
         headers = list(message.get("headers", ()))
         content_type = coding = b""
         seen = set()
@@ -167,10 +169,8 @@ class Exchange:
                 content_type = value
             elif lower == b"content-encoding":
                 coding = value
-            elif lower in (b"x-request-id", b"request-id"):
+            elif lower in (b"x-request-id", b"request-id") and self.end is None:
                 self.upstream_request_id = _short(value)
-        if not self.relayed:  # our own refusal: nothing to meter
-            return message
         if self.end is None:
             self.upstream_status = self.status
         if self.meter is not None:

@@ -1,5 +1,6 @@
 """Shell. The end of a request: refusing in the caller's words, and turning what happened into an outcome and a line."""
 
+from email.utils import formatdate
 from time import perf_counter_ns
 
 import msgspec
@@ -16,7 +17,7 @@ from gateway.observe import Observation, observe_folded, safe_name
 from gateway.refusals import render
 from gateway.telemetry.ids import ulid
 
-__all__ = ["NOBODY", "answer", "outcome", "refusal_for", "refused_below", "reframe", "report", "with_settled"]
+__all__ = ["NOBODY", "answer", "outcome", "refusal_for", "refused_below", "reframe", "report", "unread", "with_settled"]
 
 NOBODY = Caller(account="-")
 """The caller of a request that was refused before we knew who asks: nothing is remembered of it."""
@@ -24,17 +25,24 @@ NOBODY = Caller(account="-")
 BACKGROUND = (("queued",), ("in_progress",))
 """What an answer says that is none yet (OpenAI Responses with `background`)."""
 
-REFUSALS = {
-    "path_not_allowed": Refusal("forbidden", 403, "path_not_allowed", "This path is not served here.", retry=False),
-    "policy_error": Refusal("overloaded", 503, "policy_error", "The gateway could not judge this request."),
-}
-
 
 def refusal_for(verdict: Verdict) -> Refusal:
     """What a caller is told when the policy refuses before any limit is met."""
-    return REFUSALS.get(verdict.refuse) or Refusal(
+    if verdict.refuse == "path_not_allowed":
+        return Refusal("forbidden", 403, "path_not_allowed", "This path is not served here.", retry=False)
+    if verdict.refuse == "policy_error":
+        return Refusal("overloaded", 503, "policy_error", "The gateway could not judge this request.")
+    return Refusal(
         "forbidden", verdict.effects.block or 403, verdict.refuse, "The policy does not allow this.", retry=False
     )
+
+
+def unread(x: Exchange) -> Observation:
+    """What is known of a request that was refused before it could be observed: at most its route."""
+    route = x.route
+    if route is None:
+        return Observation(op="rejected", bytes=x.bytes_in)
+    return Observation(dialect=route.dialect, op=route.op, route=route.template, bytes=x.bytes_in)
 
 
 def reframe(x: Exchange, length: int) -> None:
@@ -50,6 +58,7 @@ async def answer(x: Exchange, refusal: Refusal) -> None:
     headers, body = render(x.vendor, refusal, x.id, jitter=jitter)
     if x.scope["method"] == "HEAD":
         body = b""
+    headers.append((b"date", formatdate(usegmt=True).encode()))  # our answer: RFC 9110 section 6.6.1
     if refusal.close:
         headers.append((b"connection", b"close"))
     await x.send({"type": "http.response.start", "status": refusal.status, "headers": headers + x.added})

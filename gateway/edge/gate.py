@@ -12,7 +12,7 @@ from gateway.edge.finish import NOBODY
 from gateway.errors import Refusal
 from gateway.identity import Caller, identify
 from gateway.ledger.record import Ruled, Settled
-from gateway.observe import Observation, observe
+from gateway.observe import observe
 from gateway.protocols import Call
 from gateway.refusals import limit_headers, refusal_of
 from gateway.telemetry import events
@@ -133,7 +133,7 @@ class Gate:
         core, policy = self.core, x.policy
         assert policy is not None
         started = perf_counter_ns()
-        caller, seen = x.caller or NOBODY, x.seen or Observation(op="rejected")
+        caller, seen = x.caller or NOBODY, x.seen or finish.unread(x)
         x.now = now = core.clock.now()
         x.facts = facts = Facts(caller, seen, core.accounts.get(caller.account).limits, core.kill, rejected)
         try:
@@ -189,7 +189,7 @@ class Gate:
 
     async def _settle(self, x: Exchange) -> None:
         """Rung 9. The reservation and the lease return, the state learns, one line is written."""
-        core, policy = self.core, x.policy
+        core, policy, started = self.core, x.policy, perf_counter_ns()
         assert policy is not None
         core.live.pop(x.id, None)
         core.admission.leave(x)
@@ -213,6 +213,7 @@ class Gate:
             log.exception("settling failed", request_id=x.id)
             core.metrics.policy_error("settle")
         core.journal.append(row)
+        x.timings["settle"] = perf_counter_ns() - started
         finish.report(core, x, ruled, row)
 
 

@@ -8,6 +8,7 @@ sides, so what one side understood is what the other is told.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from email.utils import formatdate
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -289,5 +290,6 @@ def _refusal(error: UpstreamError) -> Refusal:
 
 async def _answer(vendor: Vendor, refusal: Refusal, request_id: str, send: Send) -> None:
     headers, body = render(vendor, refusal, request_id)
+    headers.append((b"date", formatdate(usegmt=True).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
