@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     connect_timeout: Seconds = Field(default=5.0, description="s to connect to the model API, TLS included")
     read_timeout: Seconds = Field(default=600.0, description="s without a byte from the model API (the SDKs' own: 600)")
     total_timeout: float = Field(default=0.0, ge=0, le=86_400, description="s for a whole answer; 0 = no bound")
-    pool_size: int = Field(default=512, ge=1, description="connections to one upstream")
+    pool_size: int = Field(default=1024, ge=1, description="connections to one upstream (Envoy's default bound)")
     pool_waiting: int = Field(default=1024, ge=0, description="requests that may wait for a connection")
     pool_wait: Seconds = Field(default=5.0, description="s that a request may wait for a connection")
     drain_timeout: Seconds = Field(default=30.0, description="s that running requests get after SIGTERM")
