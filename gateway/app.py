@@ -1,6 +1,7 @@
 """Shell. The only place that builds objects: from settings to a `Core`, a `Gate`, a `Relay`, and the rules in force."""
 
 import asyncio
+import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -140,6 +141,8 @@ def build_core(
         service=service,
     )
     core.watch()
+    # The form parser logs what it stumbles over, byte by byte; the model server tells the caller what is wrong.
+    logging.getLogger("python_multipart").disabled = True
     return core
 
 

@@ -58,6 +58,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     draws: tuple[Draw, ...] = ()  # what acting will ask of the limits
     input: int = 0  # tokens expected of the prompt
     output: int = 0  # tokens expected of the answer
+    owed: int = 0  # tokens that work done out of our sight (a batch, in the background) is charged
     error: str = ""  # the type of an exception inside judging; `on_error` decided
 
 
@@ -113,9 +114,12 @@ def judge(policy: Policy, state: AccountState, facts: Facts, now: int) -> tuple[
     if barred and not shadow:
         return _refused(after), Verdict("block", "block", refuse="path_not_allowed")
     cost = _cost(policy, state, batch or seen, "opaque" if unread else seen.op)
-    draws = draws_for(policy, facts.caller, seen.model, cost, now, shadow=shadow)
+    draws = draws_for(policy, facts.caller, (batch or seen).model, cost, now, shadow=shadow)
     word: Word = "block" if barred else "allow"
-    return after, Verdict(word, "allow", draws=draws, input=cost.input, output=cost.output)
+    unseen = batch is not None or seen.op == "batch" or seen.background
+    return after, Verdict(
+        word, "allow", draws=draws, input=cost.input, output=cost.output, owed=cost.most if unseen else 0
+    )
 
 
 def settle(policy: Policy, state: AccountState, facts: Facts, outcome: Outcome, now: int) -> AccountState:
@@ -123,10 +127,10 @@ def settle(policy: Policy, state: AccountState, facts: Facts, outcome: Outcome, 
     changes: dict[str, object] = {"last": max(state.last, now), "limits": outcome.limits}
     if outcome.end == "refused":
         changes["refused"] = state.refused + 1
-    if outcome.upstream_status and outcome.upstream_status not in (401, 403):
+    if 200 <= outcome.upstream_status < 300 and facts.seen.op in READS:
         changes["proven"] = True
     usage, seen = outcome.usage, facts.seen
-    if usage.source == "upstream" and seen.op in READS and seen.op != "batch":
+    if (usage.source == "upstream" or outcome.end == "client_abort") and seen.op in READS and seen.op != "batch":
         model = seen.model or ""
         paces = {name: pace for name, pace in state.paces.items() if name != model}
         while len(paces) >= MODELS:
@@ -163,14 +167,21 @@ def _refused(state: AccountState) -> AccountState:
 
 
 def _spent(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, draw: Draw) -> int | None:
-    if facts.seen.op == "batch" or outcome.pending:
-        return None if 200 <= outcome.upstream_status < 400 else 0  # paid for when it is handed in
-    if outcome.end == "client_abort" and policy.abort == "charge_reserved":
-        return None
+    if facts.seen.op == "batch" or facts.seen.background or outcome.pending:
+        if not outcome.upstream_status:  # it may have been taken or not: it stays as drawn
+            return None
+        if outcome.upstream_status >= 400:
+            return 0
+        told = outcome.usage.source == "upstream" and outcome.usage.output > 0
+        owed = outcome.usage if told else Usage(verdict.input, verdict.owed)
+        return max(draw.cost, used(draw.unit, policy.tokens, owed))  # paid for when it is handed in
     usage = outcome.usage
     if usage.source == "counted" and not usage.input:
         usage = msgspec.structs.replace(usage, input=verdict.input)
-    return used(draw.unit, policy.tokens, usage)
+    spent = used(draw.unit, policy.tokens, usage)
+    if outcome.end == "client_abort" and policy.abort == "charge_reserved":
+        return max(draw.cost, spent)
+    return spent
 
 
 def _cost(policy: Policy, state: AccountState, seen: Observation, op: str) -> Cost:
@@ -191,9 +202,9 @@ def _cost(policy: Policy, state: AccountState, seen: Observation, op: str) -> Co
 
 
 def _learn(pace: Pace, seen: Observation, usage: Usage, *, done: bool) -> Pace:
-    """Folds one answer in. Aborted streams say nothing about how long an answer would have been."""
+    """Folds one answer in. Of an aborted stream only that it was longer than usual says anything."""
     changes: dict[str, object] = {}
-    if done and usage.output:
+    if usage.output and (done or usage.output // max(1, seen.n) > pace.p90):
         recent = (*pace.recent, usage.output // max(1, seen.n))[-ANSWERS:]
         ranked = sorted(recent)
         changes = {"recent": recent, "answers": pace.answers + 1, "p90": ranked[(len(ranked) * 9) // 10]}

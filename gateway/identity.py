@@ -45,7 +45,7 @@ HEADER_OF = {
     "api-key": b"api-key",  # Azure OpenAI
     "x-goog-api-key": b"x-goog-api-key",  # Gemini
 }
-QUERY_KEY = re.compile(rb"(?:^|&)(?:\$|%24)?(?:k|%6[bB])(?:e|%65)(?:y|%79)(?:=([^&]*))?(?=&|$)")
+QUERY_KEYS = frozenset({b"key", b"$key", b"access_token", b"$access_token", b"oauth_token"})
 """`key=` as a server decodes its name; `$key` is the other spelling among Google's system parameters."""
 
 
@@ -300,11 +300,13 @@ def _bearer(value: bytes) -> bytes | None:
 
 
 def _query_keys(query: bytes) -> list[bytes]:
-    if b"key" not in query and b"%" not in query:
+    if b"key" not in query and b"token" not in query and b"%" not in query:
         return []
     if len(query) > MAX_CREDENTIAL:
         _too_long()
-    return [unquote_to_bytes(value.replace(b"+", b" ")) for value in QUERY_KEY.findall(query)]
+    parts = (part.partition(b"=") for part in query.split(b"&"))
+    named = ((unquote_to_bytes(name) if b"%" in name else name, value) for name, _, value in parts)
+    return [unquote_to_bytes(value.replace(b"+", b" ")) for name, value in named if name in QUERY_KEYS]
 
 
 def _agree(found: bytes | None, secret: bytes) -> bytes:

@@ -219,9 +219,12 @@ def draw_quota(end: int, used: int, draw: Draw, now: int, *, charge: bool = True
 
 
 def settle_quota(end: int, used: int, draw: Draw, actual: int) -> int:
-    """Units used once the draw is known to have cost `actual`; another window is left alone. Debt: one amount more."""
+    """Units used once the draw is known to have cost `actual`. Debt: one amount more.
+
+    What was reserved in a window that is over went with it; an overrun of it is paid in the window that is open.
+    """
     if end != draw.window + draw.period:
-        return used
+        return min(used + max(0, actual - draw.cost), max(used, 2 * draw.capacity))
     after = max(0, used + max(0, actual) - draw.cost)
     return min(after, max(used, 2 * draw.capacity))
 

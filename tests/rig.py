@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from gateway.accounts import Directory
-from gateway.policy.loader import load as load_policy
 from pydantic import SecretStr
 
 from gateway import standin
+from gateway.accounts import Directory
 from gateway.app import Gate, Relay, build_core
 from gateway.edge.core import Core
 from gateway.edge.exchange import ASGIApp
 from gateway.edge.ops import operator_app
 from gateway.edge.server import Bounds, make_server
 from gateway.ledger.record import Row
+from gateway.policy.loader import load as load_policy
 from gateway.policy.model import Policy
 from gateway.settings import Settings
 

@@ -118,9 +118,16 @@ def test_the_guess_is_the_ninetieth_percentile_of_the_account_s_own_answers() ->
     assert next(draw.cost for draw in verdict_on(CHAT, state).draws if draw.limit == "output") == 370
 
 
-def test_aborted_answers_do_not_teach_how_long_answers_are() -> None:
-    cut = Outcome("client_abort", 200, 200, Usage(100, 3, source="upstream"))
-    assert settle(ALL, AccountState(), Facts(CALLER, CHAT), cut, NOW).paces["m"].answers == 0
+def test_an_aborted_answer_teaches_only_that_answers_are_longer() -> None:
+    state = AccountState()
+    for _ in range(25):
+        state = settle(ALL, state, Facts(CALLER, CHAT), Outcome("done", 200, 200, Usage(9, 10, source="upstream")), NOW)
+    shorter = Outcome("client_abort", 200, 200, Usage(0, 3, source="counted"))
+    assert settle(ALL, state, Facts(CALLER, CHAT), shorter, NOW).paces["m"] == state.paces["m"]
+    longer = Outcome("client_abort", 200, 200, Usage(0, 4000, source="counted"))
+    for _ in range(4):
+        state = settle(ALL, state, Facts(CALLER, CHAT), longer, NOW)
+    assert state.paces["m"].p90 == 4000
 
 
 def test_the_kill_switch_and_shadow_mode_turn_every_draw_to_shadow() -> None:
@@ -181,7 +188,37 @@ def test_what_an_answer_really_cost(end: End, status: int, usage: Usage, expecte
 def test_the_policy_may_charge_an_aborted_stream_in_full() -> None:
     strict = policy(OUTPUT, abort="charge_reserved")
     cut = Outcome("client_abort", 200, 200, Usage(0, 20, source="counted"))
-    assert actual(strict, Facts(CALLER, CHAT), verdict_on(CHAT, rules=strict), cut) == {}
+    assert actual(strict, Facts(CALLER, CHAT), verdict_on(CHAT, rules=strict), cut) == {"output": 1000}
+    long = Outcome("client_abort", 200, 200, Usage(0, 5000, source="counted"))
+    assert actual(strict, Facts(CALLER, CHAT), verdict_on(CHAT, rules=strict), long) == {"output": 5000}
+
+
+def test_work_out_of_sight_is_charged_when_it_is_handed_in() -> None:
+    background = msgspec.structs.replace(CHAT, background=True, max_tokens=4000)
+    verdict = verdict_on(background, rules=policy(OUTPUT))
+    gone = Outcome("client_abort", 200, 200, Usage(0, 1, source="counted"))
+    facts = Facts(CALLER, background)
+    assert actual(policy(OUTPUT), facts, verdict, gone) == {"output": 4000}
+    told = Outcome("done", 200, 200, Usage(5, 4500, source="upstream"))
+    assert actual(policy(OUTPUT), facts, verdict, told) == {"output": 4500}
+    refused = Outcome("done", 400, 400)
+    assert actual(policy(OUTPUT), facts, verdict, refused) == {"output": 0}
+
+
+def test_a_call_that_names_no_model_meets_the_limits_by_model() -> None:
+    unnamed = msgspec.structs.replace(CHAT, model=None)
+    assert [draw.limit for draw in verdict_on(unnamed, rules=policy(OUTPUT)).draws] == ["output"]
+
+
+def test_only_an_answered_model_call_proves_a_caller() -> None:
+    for seen, status, proven in [
+        (CHAT, 200, True),
+        (CHAT, 404, False),
+        (CHAT, 401, False),
+        (Observation(), 200, False),
+    ]:
+        state = settle(ALL, AccountState(), Facts(CALLER, seen), Outcome("done", status, status), NOW)
+        assert state.proven is proven
 
 
 def test_weights_are_applied_to_what_was_cached_and_thought() -> None:

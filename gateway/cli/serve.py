@@ -72,6 +72,10 @@ async def serve(settings: Settings) -> None:
         _on_signals(core, reloader, stop)
 
         def started() -> None:
+            identity = core.policy.identity
+            if settings.credential == "replace" and not identity.unknown == identity.anonymous == "refuse":
+                why, hint = "anybody's request goes out with your key", "identity: {unknown: refuse, anonymous: refuse}"
+                events.get("serve").warning("open relay", why=why, hint=hint)
             _banner(settings, core, data, ops, f"an embedded stand-in model ({upstream})" if standing_in else upstream)
 
         await run([data, ops], stop, started=started, settings=settings)

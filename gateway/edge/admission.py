@@ -79,6 +79,11 @@ class Admission:
             )
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
+    def release(self, x: Exchange) -> None:
+        """The body has been handed on: its bytes are no longer ours to hold."""
+        self.held -= x.held
+        x.held = 0
+
     def upload(self, x: Exchange) -> None:
         """Checks the declared size of a body that will stream through; `Exchange.receive` counts what comes."""
         x.max_bytes = self.max_upload

@@ -45,7 +45,8 @@ class Exchange:
         self.headers: Headers = scope["headers"]
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         query: bytes = scope.get("query_string") or b""
-        self.raw_path = path
+        root = scope.get("root_path", "").encode()  # where the wrapped app is mounted (ASGI: part of the path)
+        self.raw_path = path[len(root) :] if root and path.startswith(root) else path
         self.raw_target = path + b"?" + query if query else path
         self.peer: str | None = scope["client"][0] if scope.get("client") else None
         length = chunked = None
@@ -95,6 +96,7 @@ class Exchange:
         self.upstream_request_id: str | None = None
         self.relayed = False  # the wrapped app has been called
         self.finished = False
+        self.on_head: Callable[[Exchange], None] | None = None  # called when the answer has begun
         self.bytes_out = 0
         self.asked = 0  # perf_counter_ns when the wrapped app was called
         self.head_at = 0  # perf_counter_ns of the answer's head
@@ -159,6 +161,8 @@ class Exchange:
         self.head_at = perf_counter_ns()
         if not self.relayed:  # our own refusal: nothing to meter
             return message
+        if self.on_head is not None:
+            self.on_head(self)
         headers = list(message.get("headers", ()))
         content_type = coding = b""
         seen = set()

@@ -12,8 +12,8 @@ from gateway.edge.finish import NOBODY
 from gateway.errors import Refusal
 from gateway.identity import Caller, identify
 from gateway.ledger.record import Ruled, Settled
-from gateway.observe import observe
-from gateway.protocols import Call
+from gateway.observe import Observation, observe
+from gateway.protocols import Call, Dialect, Route
 from gateway.refusals import limit_headers, refusal_of
 from gateway.telemetry import events
 from gateway.telemetry.ids import ulid
@@ -22,6 +22,7 @@ from gateway.wire.http import canonical, internal
 __all__ = ["Gate"]
 
 log = events.get("gate")
+LARGE = 262_144  # bytes of a body that is read in a thread
 TRACE_FIELDS = frozenset({b"traceparent", b"tracestate"})
 
 
@@ -83,7 +84,9 @@ class Gate:
         headers = [
             pair
             for pair in x.headers
-            if pair[0] not in TRACE_FIELDS and pair[0] not in untrusted and not internal(pair[0])
+            if pair[0] not in TRACE_FIELDS
+            and not (untrusted and pair[0].replace(b"_", b"-") in untrusted)
+            and not internal(pair[0])
         ]
         headers.append((b"traceparent", x.trace.header()))
         if x.trace.state:
@@ -118,8 +121,10 @@ class Gate:
             body = await self.core.admission.body(x, receive)
             x.bytes_in = len(body)
             parsing = perf_counter_ns()
-            x.calls = dialect.parse(route, body)
-            x.seen = observe(route, x.calls, len(body))
+            if len(body) > LARGE:  # reading it takes milliseconds, which are not taken from everybody else
+                x.calls, x.seen = await asyncio.to_thread(_read, dialect, route, body)
+            else:
+                x.calls, x.seen = _read(dialect, route, body)
             x.timings["body"], x.timings["parse"] = parsing - started, perf_counter_ns() - parsing
             asked = dialect.ask_usage(route, body) if self.core.usage_ask else None
             if asked is not None:
@@ -168,6 +173,8 @@ class Gate:
 
     async def _relay(self, x: Exchange) -> None:
         x.relayed, x.asked = True, perf_counter_ns()
+        x.calls = ()  # prompt text is not kept for as long as an answer takes
+        x.on_head = self.core.admission.release
         await self.app(x.scope, x.receive, x.send)
         if not x.finished and x.end is None:
             x.end = "client_abort"
@@ -215,6 +222,11 @@ class Gate:
         core.journal.append(row)
         x.timings["settle"] = perf_counter_ns() - started
         finish.report(core, x, ruled, row)
+
+
+def _read(dialect: Dialect, route: Route, body: bytes) -> tuple[tuple[Call, ...], Observation]:
+    calls = dialect.parse(route, body)
+    return calls, observe(route, calls, len(body))
 
 
 def _parse_line(method: str, path: str, body: bytes) -> tuple[Call, ...] | None:

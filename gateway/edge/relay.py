@@ -16,6 +16,7 @@ from gateway.dialects import vendor_of
 from gateway.edge.exchange import Aborted, ClientGone, Exchange, Receive, Scope, Send
 from gateway.edge.upstream import Upstream, UpstreamError, UpstreamResponse
 from gateway.errors import Refusal
+from gateway.identity import QUERY_KEYS
 from gateway.refusals import Vendor, render
 from gateway.telemetry.ids import ulid
 from gateway.wire.http import check_head, check_target, internal
@@ -214,7 +215,7 @@ class _Watch:
 
 def _is_key(name: bytes) -> bool:
     """Whether a query parameter is Google's API key, however its name is spelled."""
-    return unquote_to_bytes(name.replace(b"+", b" ")) in (b"key", b"$key")
+    return unquote_to_bytes(name.replace(b"+", b" ")) in QUERY_KEYS
 
 
 async def _stream(first: bytes, receive: Receive, done: Callable[[], None]) -> AsyncIterator[bytes]:

@@ -64,6 +64,7 @@ FIELDS: dict[str, Field] = {
     "obs.chars": Field("int", "characters", "observation", "of the text that the model reads"),
     "obs.token_ids": Field("int", "tokens", "observation", "of input that came as token ids, not as text"),
     "obs.ascii": Field("bool", "", "observation", "present, and false, where that text is not all ASCII"),
+    "obs.background": Field("bool", "", "observation", "present, and true, where the answer is made later"),
     "obs.lines": Field("int", "", "observation", "calls in a batch"),
     "obs.file": Field("text", "", "observation", "the vendor's id of the file that a batch works on"),
     "verdict": Field("enum", "", "policy", "under full enforcement: allow, tag, clamp, throttle, block, limit, reject"),

@@ -39,6 +39,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     chars: int = 0  # of the text that the model reads
     token_ids: int = 0  # tokens that were sent as ids
     ascii: bool = True  # whether that text is all ASCII (tokens per character differ)
+    background: bool = False  # the answer is made after this one has ended
     lines: int = 0  # calls in a batch; 0 = not a batch
     file: str | None = None  # the vendor's id of the uploaded file that a batch works on
 
@@ -77,6 +78,7 @@ def observe(route: Route, calls: Sequence[Call], size: int) -> Observation:
             bytes=size,
             chars=sum(map(len, text)),
             token_ids=first.token_ids,
+            background=first.background,
             ascii=all(map(str.isascii, text)),
         )
     if first.file is not None:

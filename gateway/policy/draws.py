@@ -12,6 +12,9 @@ from gateway.usage import Usage
 
 __all__ = ["PERIODS", "Cost", "cell_key", "draws_for", "used"]
 
+UNNAMED = "default"
+"""The model of a call that names none: a server with a default model answers it, so limits by model hold for it."""
+
 PERIODS = {  # µs; a rolling month is 30 days, as everywhere in rate limiting
     "s": 1_000_000,
     "min": 60_000_000,
@@ -35,6 +38,11 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
     def output(self) -> int:
         """The plain estimate, for the record."""
         return self.guess if self.guess is not None else min(self.declared or 1000 * self.choices, 1000 * self.choices)
+
+    @property
+    def most(self) -> int:
+        """What is owed for an answer that nobody will see: what was declared, or the larger of the two guesses."""
+        return self.declared if self.declared is not None else max(self.guess or 0, 1000 * self.choices)
 
 
 def cell_key(limit: Limit, caller: Caller, model: str | None) -> str | None:
@@ -63,6 +71,8 @@ def draws_for(
 ) -> tuple[Draw, ...]:
     """What one request asks of every limit of its plan that applies to it. `shadow` turns all of them to shadow."""
     draws = []
+    if not model and (cost.input or cost.choices):
+        model = UNNAMED
     for limit in policy.limits_of(caller.plan):
         units = _units(limit, cost)
         if units is None:

@@ -13,6 +13,7 @@ Plans = dict[str, dict[str, Rate | None]]
 CALENDAR = ("h", "day", "week", "month")
 SHARE_OF_REQUESTS = 6  # a sixth of a period at one instant
 LEASE = 900_000_000  # µs
+LEAST_LEASE = 90_000_000  # µs; three renewals
 
 
 def compile_limits(
@@ -98,6 +99,9 @@ class _Limits:
             self.find(
                 at, "lease", f"`lease` means nothing with {item.count}", "only concurrent has it", "units", key=True
             )
+        elif item.lease is not None and item.lease < LEAST_LEASE:
+            hint = "leases of running requests are renewed every 30 s; write 90 s or more"
+            self.find(at, "lease", "this lease would end while its request still runs", hint, "units")
 
     def rates(self, at: int, item: LimitItem, names: list[str]) -> dict[str, Rate]:
         """The rate of every plan that this limit holds for."""

@@ -11,12 +11,12 @@ from gateway.errors import Refusal
 from gateway.protocols import Answer, Call, Dialect, Folded, Json, Lines, Meter, Op, ParseLine, Path, Route
 from gateway.refusals import Vendor
 from gateway.wire.json import parse as parse_json
+from gateway.wire.meters import Body
 
 __all__ = ["OpenAIFiles"]
 
 MAX_LINE = 1_048_576  # bytes; a longer line is counted and not read
 MAX_PARTS = 64  # parts of a form that are looked at; an upload has two or three
-MAX_ANSWER = 65_536  # bytes of the answer to an upload that are read for the file's id
 
 
 class OpenAIFiles(Dialect):
@@ -90,9 +90,8 @@ class _UploadLines(Lines):
             self._parser = None
 
     def finish(self) -> Folded | None:
-        if self._purpose.strip() != b"batch" or not self._folded.lines:
-            return None
-        return self._folded
+        whole = self._parser is not None and not self._folded.bad  # else nobody knows what the batch will cost
+        return self._folded if whole and self._purpose.strip() == b"batch" and self._folded.lines else None
 
     def _part_begin(self) -> None:
         self._parts += 1
@@ -145,6 +144,9 @@ class _UploadLines(Lines):
         line = line.strip()
         if not line:
             return
+        if line[:1] != b"{":
+            self._folded = self._folded.add_bad()
+            return
         try:
             value = parse_json(line)
             url, body = (value.get("url"), value.get("body")) if isinstance(value, dict) else (None, None)
@@ -159,21 +161,20 @@ class _FileMeter(Meter):
 
     def __init__(self) -> None:
         self._ok = False
-        self._body = b""
+        self._found: Json = None
+        self._body = Body(lambda name, data: None, self._document, "id")
 
     def start(self, status: int, content_type: bytes, content_encoding: bytes) -> None:
-        self._ok = status < 300 and content_type.startswith(b"application/json") and not content_encoding
+        self._ok = 200 <= status < 300
+        self._body.start(content_type, content_encoding)
 
     def feed(self, data: bytes) -> None:
-        if self._ok and len(self._body) <= MAX_ANSWER:
-            self._body += data
+        self._body.feed(data)
 
     def finish(self) -> Answer:
-        if not self._ok or len(self._body) > MAX_ANSWER:
-            return Answer()
-        try:
-            value: Json = orjson.loads(self._body)
-        except orjson.JSONDecodeError:
-            return Answer()
-        found = value.get("id") if isinstance(value, dict) else None
-        return Answer(id=found, file=found, complete=True) if isinstance(found, str) else Answer(complete=True)
+        complete = self._body.finish() and self._ok
+        found = self._found.get("id") if complete and isinstance(self._found, dict) else None
+        return Answer(id=found, file=found, complete=complete) if isinstance(found, str) else Answer(complete=complete)
+
+    def _document(self, value: Json) -> None:
+        self._found = value

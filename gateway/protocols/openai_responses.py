@@ -13,7 +13,7 @@ from gateway.wire.meters import document_in, openai_usage
 __all__ = ["OpenAIResponses"]
 
 NAMED = ("model", "input", "instructions", "prompt", "stream", "tools", "include", "max_output_tokens", "top_logprobs")
-FIELDS = Names((*NAMED, "temperature", "top_p"))
+FIELDS = Names((*NAMED, "background", "temperature", "top_p"))
 CLAMPABLE: Mapping[str, tuple[Path, ...]] = {
     "temperature": (("temperature",),),
     "top_p": (("top_p",),),
@@ -70,6 +70,7 @@ class OpenAIResponses(Dialect):
             body=value,
             text=tuple(collected.text),
             stream=fields.flag(value.get("stream"), "stream"),
+            background=fields.flag(value.get("background"), "background"),
             max_tokens=fields.count(value.get("max_output_tokens"), "max_output_tokens"),
             messages=messages,
             tools=len(tools),

@@ -240,11 +240,14 @@ def _check_connection(value: bytes) -> None:
             raise _bad("invalid_connection", "Connection names a field that identifies or frames the request.")
 
 
-_KEYS = (b"key", b"$key")
+_KEYS = (b"key", b"$key", b"access_token", b"$access_token", b"oauth_token")
 
 
 def _query_keys(query: bytes) -> list[bytes]:
-    """Values of every `key` parameter (Google's servers also take `$key`), however escaped; values decoded once."""
+    """Values of every credential in a query, however its name is escaped; values decoded once.
+
+    Google's servers take `key`, `access_token` and `oauth_token`, the first two with a `$` as well.
+    """
     found = []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")

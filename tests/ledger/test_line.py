@@ -42,6 +42,7 @@ SEEN = Observation(
     bytes=2048,
     chars=1900,
     token_ids=3,
+    background=True,
     ascii=False,
     lines=4,
     file="file-abc",
