@@ -178,7 +178,7 @@ def check_head(
         else:
             raise _bad("ambiguous_field", "A field name with an underscore reads like one that identifies the caller.")
     keys = 0
-    if query and (b"key" in query or b"%" in query):
+    if query:
         for value in _query_keys(query):
             _check_credential(value)
             keys += 1
@@ -248,6 +248,8 @@ def _query_keys(query: bytes) -> list[bytes]:
 
     Google's servers take `key`, `access_token` and `oauth_token`, the first two with a `$` as well.
     """
+    if b"key" not in query and b"token" not in query and b"%" not in query:
+        return []
     found = []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
