@@ -177,7 +177,8 @@ def _spent(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, dra
         return max(draw.cost, used(draw.unit, policy.tokens, owed))  # paid for when it is handed in
     usage = outcome.usage
     if usage.source == "counted" and not usage.input:
-        usage = msgspec.structs.replace(usage, input=verdict.input)
+        least = int(facts.seen.chars * RATIO_ASCII)  # what was learned of an account never makes its text cheaper
+        usage = msgspec.structs.replace(usage, input=max(verdict.input, least))
     spent = used(draw.unit, policy.tokens, usage)
     if outcome.end == "client_abort" and policy.abort == "charge_reserved":
         return max(draw.cost, spent)

@@ -197,9 +197,8 @@ class _ChatMeter(Reader):
                 continue
             self.seen(*map(message.get, ("content", "refusal", "reasoning_content", "reasoning")))
             calls = message.get("tool_calls")
-            functions = (
-                [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-            )
+            called = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+            functions = [call.get(name) for call in called for name in ("function", "custom")]
             for function in (*functions, message.get("function_call")):
                 if isinstance(function, dict):
-                    self.seen(function.get("name"), function.get("arguments"))
+                    self.seen(*map(function.get, ("name", "arguments", "input")))

@@ -31,7 +31,7 @@ class Body:
         self._key = re.compile(rb'"%b"\s*+:\s*+' % key.encode("ascii"))
         self._name = key
         self._decoder: Decoder | None = None
-        self._events = Events()
+        self._events = Events(MAX_DOCUMENT)  # the closing event of OpenAI's Responses repeats the whole answer
         self._kept = bytearray()
 
     def start(self, content_type: bytes, content_encoding: bytes) -> None:

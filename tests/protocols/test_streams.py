@@ -108,3 +108,15 @@ def test_text_in_a_coding_that_is_not_known_is_counted_by_its_size() -> None:
     meter.start(200, b"application/json", b"rot13")
     meter.feed(b"0123456789")
     assert meter.finish().usage == Usage(0, 3, source="counted")
+
+
+def test_a_closing_event_that_repeats_a_long_answer_still_gives_its_usage() -> None:
+    dialect, route = spoken("openai_responses", "/v1/responses")
+    meter = dialect.meter(route, ())
+    meter.start(200, b"text/event-stream", b"")
+    usage = {"input_tokens": 5, "output_tokens": 90_000, "output_tokens_details": {"reasoning_tokens": 89_000}}
+    closing = {"type": "response.completed", "response": {"instructions": "x" * 400_000, "usage": usage}}
+    meter.feed(b"event: response.completed\ndata: " + orjson.dumps(closing) + b"\n\n")
+    answer = meter.finish()
+    assert answer.usage == Usage(5, 90_000, reasoning=89_000, source="upstream")
+    assert answer.complete
