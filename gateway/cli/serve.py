@@ -1,6 +1,7 @@
 """Shell. `gauger serve`: the gateway on one port, the operator's side on another."""
 
 import asyncio
+import gc
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -72,6 +73,8 @@ async def serve(settings: Settings) -> None:
         _on_signals(core, reloader, stop)
 
         def started() -> None:
+            gc.collect()
+            gc.freeze()  # what is loaded by now lives as long as the process: the collector need not walk it again
             identity = core.policy.identity
             if settings.credential == "replace" and not identity.unknown == identity.anonymous == "refuse":
                 why, hint = "anybody's request goes out with your key", "identity: {unknown: refuse, anonymous: refuse}"
