@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     max_upload: int = Field(default=536_870_912, ge=1024, description="bytes of an upload (OpenAI's own limit: 512 MB)")
     body_budget: int = Field(default=268_435_456, ge=1_048_576, description="bytes of all request bodies held at once")
     max_cells: int = Field(default=1_000_000, ge=1000, description="limit cells kept; about 180 bytes each")
-    max_accounts: int = Field(default=100_000, ge=100, description="accounts remembered; usually under 4 KB each, 50 KB at most")
+    max_accounts: int = Field(default=100_000, ge=100, description="accounts remembered; usually 4 KB each, 50 at most")
     head_timeout: Seconds = Field(default=10.0, description="s for a whole request head")
     body_idle_timeout: Seconds = Field(
         default=10.0, description="s without a byte of the request body (nginx: 60, Envoy: none)"
