@@ -1,5 +1,6 @@
 # Two commands: `make run` (a gateway that answers) and `make test` (everything that CI runs).
-# Both make what they need: a virtual environment in .venv, from the lock files, with hashes.
+# Both make what they need: a virtual environment in .venv, from the lock files, with hashes. The lock files are whole,
+# so nothing is resolved (--no-deps): an older pip takes an extra's newest release for the pinned one and fails.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -14,14 +15,14 @@ help:            ## what there is
 $(BIN)/.run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gauger needs Python 3.11 or newer; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r requirements.txt
+	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements.txt
 	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --editable .
 	@touch $@
 
 $(BIN)/.dev: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gauger needs Python 3.11 or newer; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r requirements-dev.txt
+	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements-dev.txt
 	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --editable .
 	@touch $@ $(BIN)/.run
 
