@@ -1,7 +1,7 @@
 """Pure. The centre: `judge` before the model answers, `settle` after. No clock, no chance, no I/O.
 
     judge(policy, state, facts, now)           -> (state, Verdict)
-    settle(policy, state, facts, outcome, now) -> state
+    settle(policy, state, facts, outcome, now) -> (state, Reflection)
 
 `now` is an integer of microseconds since the epoch. State is a fold over the ledger's rows in order: the same rows
 give the same state, on any machine. Both functions leave their argument as it was and return a new state, so an
@@ -20,7 +20,18 @@ from gateway.policy.model import Policy
 from gateway.quotas import Draw, Reading
 from gateway.usage import Usage
 
-__all__ = ["AccountState", "Facts", "Outcome", "Pace", "Verdict", "actual", "judge", "settle"]
+__all__ = [
+    "AccountState",
+    "Facts",
+    "Outcome",
+    "Pace",
+    "Reflection",
+    "Sanction",
+    "Verdict",
+    "actual",
+    "judge",
+    "settle",
+]
 
 End = Literal["done", "refused", "client_abort", "upstream_error", "timeout", "crash"]
 Word = Literal["allow", "tag", "clamp", "throttle", "block", "reject"]
@@ -52,14 +63,42 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
     verdict: Word = "allow"
     action: Word = "allow"
-    effects: Effects = Effects()
+    effects: Effects = Effects()  # what is done
+    would: Effects | None = None  # what full enforcement would do, where that is something else
     refuse: str = ""  # code, where the request is refused before it meets a limit
-    rules: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()  # ids of the rules whose effects are done, sorted
+    shadow: tuple[str, ...] = ()  # ids of the rules that hold and are only watched
+    excepted: dict[str, str] = {}  # rule id -> the exception that softened it
+    missing: dict[str, tuple[str, ...]] = {}  # rule id -> the names that it reads and that nothing is known of
+    scores: dict[str, float] = {}  # scorecard id -> dB, rounded to 0.01
+    evidence: dict[str, dict[str, float]] = {}  # scorecard id -> evidence id -> dB that counted, rounded to 0.01
+    readings: dict[str, float] = {}  # what the policy read of the account's past, rounded to 0.001
     draws: tuple[Draw, ...] = ()  # what acting will ask of the limits
     input: int = 0  # tokens expected of the prompt
     output: int = 0  # tokens expected of the answer
     owed: int = 0  # tokens that work done out of our sight (a batch, in the background) is charged
     error: str = ""  # the type of an exception inside judging; `on_error` decided
+
+
+class Reflection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the rules of `phase: response` said of an answer. They can only tag."""
+
+    tags: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+    missing: dict[str, tuple[str, ...]] = {}
+
+
+class Sanction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Until when (µs since the epoch) a rule's throttle and block last for an account, once the rule has held.
+
+    `throttled` and `blocked` are the parts that were enforced when they began: what began in shadow stays there.
+    """
+
+    throttle: int = 0
+    block: int = 0
+    throttled: int = 0
+    blocked: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,6 +138,7 @@ class AccountState(msgspec.Struct, frozen=True, omit_defaults=True):
     paces: dict[str, Pace] = {}
     files: dict[str, Observation] = {}
     limits: tuple[Reading, ...] = ()
+    sanctions: dict[str, Sanction] = {}  # rule id -> what lasts of it
 
 
 def judge(policy: Policy, state: AccountState, facts: Facts, now: int) -> tuple[AccountState, Verdict]:
@@ -122,8 +162,10 @@ def judge(policy: Policy, state: AccountState, facts: Facts, now: int) -> tuple[
     )
 
 
-def settle(policy: Policy, state: AccountState, facts: Facts, outcome: Outcome, now: int) -> AccountState:
-    """The state after a request has ended, however it ended."""
+def settle(
+    policy: Policy, state: AccountState, facts: Facts, outcome: Outcome, now: int
+) -> tuple[AccountState, Reflection]:
+    """The state after a request has ended, however it ended, and what the rules of its answer say."""
     changes: dict[str, object] = {"last": max(state.last, now), "limits": outcome.limits}
     if outcome.end == "refused":
         changes["refused"] = state.refused + 1
@@ -143,7 +185,7 @@ def settle(policy: Policy, state: AccountState, facts: Facts, outcome: Outcome, 
             del files[next(iter(files))]
         files[outcome.file] = outcome.folded
         changes["files"] = files
-    return msgspec.structs.replace(state, **changes)
+    return msgspec.structs.replace(state, **changes), Reflection()
 
 
 def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome) -> dict[str, int]:

@@ -4,7 +4,7 @@ import asyncio
 from time import perf_counter_ns
 
 from gateway import dialects
-from gateway.decide import Facts, Verdict, actual, judge, settle
+from gateway.decide import Facts, Reflection, Verdict, actual, judge, settle
 from gateway.edge import finish
 from gateway.edge.core import Core
 from gateway.edge.exchange import Aborted, ASGIApp, ClientGone, Exchange, Receive, Scope, Send
@@ -210,15 +210,16 @@ class Gate:
         if x.drawn is not None and x.drawn.ok:
             settled = await core.limits.settle(x.id, actual(policy, facts, verdict, outcome), now)
             outcome = finish.with_settled(outcome, settled)
-        row = Settled(core.journal.next(), now, x.id, facts.caller.account, outcome)
+        reflection = Reflection()
         try:
             if facts.caller is not NOBODY and not facts.rejected:
-                core.accounts.update(
-                    facts.caller.account, lambda state: (settle(policy, state, facts, outcome, now), None)
+                reflection = core.accounts.update(
+                    facts.caller.account, lambda state: settle(policy, state, facts, outcome, now)
                 )
         except Exception:  # the answer is out: what is left is to say so
             log.exception("settling failed", request_id=x.id)
             core.metrics.policy_error("settle")
+        row = Settled(core.journal.next(), now, x.id, facts.caller.account, outcome, reflection)
         core.journal.append(row)
         x.timings["settle"] = perf_counter_ns() - started
         finish.report(core, x, ruled, row)

@@ -1,10 +1,41 @@
-"""Pure. The two rows of a request. State is a fold over rows in the order of `seq`."""
+"""Pure. The rows of the ledger. State is a fold over them in the order of `seq`; whatever changes what the core sees is
+one of them."""
 
 import msgspec
 
-from gateway.decide import Facts, Outcome, Verdict
+from gateway.decide import Facts, Outcome, Reflection, Verdict
 
-__all__ = ["Row", "Ruled", "Settled", "decode", "encode"]
+__all__ = ["ENGINE", "Adopted", "Gap", "Opened", "Row", "Ruled", "Settled", "decode", "encode"]
+
+ENGINE = 1
+"""Version of the core's arithmetic. Rows of another engine replay to what this one says, and the report says so."""
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """A process began with an empty state. What the core reads of its settings."""
+
+    seq: int
+    now: int  # µs since the epoch
+    version: str  # of Gauger
+    instance: str = ""
+    pepper: str = ""  # id of the pepper, not itself
+    accounts: int = 100_000  # accounts remembered
+    probation: int = 4096  # accounts on probation
+    cells: int = 1_000_000  # limit cells kept
+    store: str = "memory"
+    engine: int = ENGINE
+
+
+class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
+    """A policy came into force, for the requests that are judged from here on."""
+
+    seq: int
+    now: int
+    digest: str
+    id: str
+    version: str = ""
+    source: str = ""  # name of the policy's own file
+    files: dict[str, str] = {}  # name -> text, of every file that the policy was made of, its own first
 
 
 class Ruled(msgspec.Struct, frozen=True, tag="ruled"):
@@ -18,7 +49,7 @@ class Ruled(msgspec.Struct, frozen=True, tag="ruled"):
     verdict: Verdict
 
 
-class Settled(msgspec.Struct, frozen=True, tag="settled"):
+class Settled(msgspec.Struct, frozen=True, tag="settled", omit_defaults=True):
     """A request ended, whatever the end was."""
 
     seq: int
@@ -26,9 +57,19 @@ class Settled(msgspec.Struct, frozen=True, tag="settled"):
     request: str
     account: str
     outcome: Outcome
+    reflection: Reflection = Reflection()
 
 
-Row = Ruled | Settled
+class Gap(msgspec.Struct, frozen=True, tag="gap"):
+    """Rows could not be written: state can't be folded across this place."""
+
+    seq: int
+    now: int
+    lost: int  # rows
+    why: str = ""
+
+
+Row = Opened | Adopted | Ruled | Settled | Gap
 """What the ledger holds. The tag `type` tells them apart."""
 
 _ENCODER = msgspec.json.Encoder()

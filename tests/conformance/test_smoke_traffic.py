@@ -132,7 +132,7 @@ def check_rows(g: Running, count: int) -> None:
             assert isinstance(row, Settled)
             facts = ruled.pop(row.request).facts
             assert row.account == facts.caller.account
-            states[row.account] = settle(g.core.policy, states[row.account], facts, row.outcome, row.now)
+            states[row.account], _ = settle(g.core.policy, states[row.account], facts, row.outcome, row.now)
     assert not ruled
     assert all(g.core.accounts.get(account) == state for account, state in states.items())
 

@@ -199,7 +199,7 @@ async def test_state_is_a_fold_over_the_rows(start: Start, client: httpx.AsyncCl
                 assert isinstance(row, Settled)
                 facts = ruled.pop(row.request).facts
                 if not facts.rejected:
-                    states[row.account] = settle(g.core.policy, states[row.account], facts, row.outcome, row.now)
+                    states[row.account], _ = settle(g.core.policy, states[row.account], facts, row.outcome, row.now)
         assert not ruled
         for account, state in states.items():
             assert g.core.accounts.get(account) == state

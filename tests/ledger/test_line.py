@@ -98,7 +98,12 @@ def full() -> dict[str, Any]:
         verdict="clamp",
         action="clamp",
         effects=Effects(
-            tags=("watch",), clamp={"n": 1}, throttle={"acct-output": 0.25}, delay=1000, block=403, code="policy_block"
+            tags=("watch",),
+            clamp={"n": (5, 1)},
+            throttle={"acct-output": 0.25},
+            delay=1000,
+            block=403,
+            code="policy_block",
         ),
         rules=("slow-down", "watch"),
         input=480,
@@ -247,7 +252,9 @@ def test_plain_lines_are_written_without_escapes() -> None:
 
 def test_rows_survive_their_encoding() -> None:
     draw = Draw("key-requests", "c", "rate", "requests", 60, 60_000_000, 20, 1)
-    verdict = Verdict("clamp", "clamp", Effects(clamp={"n": 1, "logprobs": False}), draws=(draw,), rules=("a",))
+    verdict = Verdict(
+        "clamp", "clamp", Effects(clamp={"n": (5, 1), "logprobs": (True, False)}), draws=(draw,), rules=("a",)
+    )
     both: tuple[Row, ...] = rows(verdict, Outcome(end="done", limits=(OPEN,), settled={"a": -1}, folded=SEEN))
     assert tuple(decode_row(encode_row(row)) for row in both) == both
     with pytest.raises(msgspec.ValidationError):
