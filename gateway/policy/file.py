@@ -5,11 +5,26 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from gateway.policy.kinds import (
+    RATE,
+    Amount,
+    Duration,
+    Mode,
+    Name,
+    RateText,
+    Section,
+    Share,
+    Text,
+    Tokens,
+    Weight,
+    quantity,
+    text_of,
+    wrong,
+)
 from gateway.policy.model import Rate
-from gateway.policy.quantities import QuantityError, amount_of, duration_of, rate_of, share_of
+from gateway.policy.quantities import QuantityError, amount_of, rate_of
 
 __all__ = ["LATER", "File", "IdentitySection", "LimitItem", "ListItem", "schema", "schema_text"]
 
@@ -23,27 +38,8 @@ MAX_RATES = 10_000  # that are written, over all plans
 MAX_LISTS = 1_000
 MAX_ENTRIES = 20_000  # of a list that stands in the file
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """JSON Web Algorithms that verify with a public key (RFC 7518, RFC 8037)."""
-
-RATE = r"^ *([0-9]+(\.[0-9]+)? *[kMB]? *(requests?|tokens?)( */ *(s|m|min|h|d|day|w|week|month))?|unlimited) *$"
-AMOUNT = r"^ *[0-9]+(\.[0-9]+)? *[kMB]? *(requests?|tokens?) *$"
-
-
-def _wrong(message: str, hint: str = "", offset: int = 0) -> PydanticCustomError:
-    # the message is handed over as data: as a template, a brace that the file's author wrote would be read
-    return PydanticCustomError("gauger", "{message}", {"message": message, "hint": hint, "offset": offset})
-
-
-def _quantity(parse: Any) -> PlainValidator:
-    def validate(value: object) -> object:
-        try:
-            return parse(value)
-        except QuantityError as error:
-            raise _wrong(error.message, error.hint, error.offset) from None
-
-    return PlainValidator(validate)
 
 
 def _plan_rate(value: object) -> object:
@@ -56,57 +52,51 @@ def _plan_rate(value: object) -> object:
     return rate
 
 
-def _text(value: object, hint: str = "") -> str:
-    if not isinstance(value, str) or not value:
-        raise _wrong("this must be text", hint)
-    return value
-
-
 def _stranger(value: object) -> str:
     """`own`, `refuse` or `plan:NAME`."""
     if isinstance(value, dict) and list(value) == ["plan"]:
-        raise _wrong("this must be one word", f"write `plan:{value['plan']}`, without a space")
-    text = _text(value, "own, refuse or plan:NAME")
+        raise wrong("this must be one word", f"write `plan:{value['plan']}`, without a space")
+    text = text_of(value, "own, refuse or plan:NAME")
     if text not in ("own", "refuse") and not (text.startswith("plan:") and len(text) > 5):
         hint = "write `refuse`" if text in ("reject", "deny", "block") else "own, refuse or plan:NAME"
-        raise _wrong(f"`{text[:40]}` is not one of own, refuse, plan:NAME", hint)
+        raise wrong(f"`{text[:40]}` is not one of own, refuse, plan:NAME", hint)
     return text
 
 
 def _jwks(value: object) -> str:
-    text = _text(value, "the https URL of the key set")
+    text = text_of(value, "the https URL of the key set")
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
         loopback = host == "localhost" or (bool(host) and host[0] in "0123456789:" and ip_address(host).is_loopback)
     except ValueError:
-        raise _wrong("this is no URL", "as in https://issuer.example/.well-known/jwks.json") from None
+        raise wrong("this is no URL", "as in https://issuer.example/.well-known/jwks.json") from None
     if parts.scheme == "https" and host:
         return text
     if parts.scheme == "http" and loopback:
         return text
     if parts.scheme == "http":
-        raise _wrong("keys fetched over plain http could be anybody's", "use https; http is for loopback only")
-    raise _wrong("this is no https URL", "as in https://issuer.example/.well-known/jwks.json")
+        raise wrong("keys fetched over plain http could be anybody's", "use https; http is for loopback only")
+    raise wrong("this is no https URL", "as in https://issuer.example/.well-known/jwks.json")
 
 
 def _algorithm(value: object) -> str:
-    text = _text(value)
+    text = text_of(value)
     if text in ASYMMETRIC:
         return text
     if text.lower() == "none":
-        raise _wrong("`none` would let everybody sign", "as in RS256 or ES256")
+        raise wrong("`none` would let everybody sign", "as in RS256 or ES256")
     if text.upper().startswith("HS"):
-        raise _wrong("with HS* whoever can verify a token can make one", "as in RS256 or ES256")
-    raise _wrong(f"`{text[:40]}` is no algorithm that is known here", f"known are {', '.join(ASYMMETRIC)}")
+        raise wrong("with HS* whoever can verify a token can make one", "as in RS256 or ES256")
+    raise wrong(f"`{text[:40]}` is no algorithm that is known here", f"known are {', '.join(ASYMMETRIC)}")
 
 
 def _dimension(value: object) -> str:
-    text = _text(value)
+    text = text_of(value)
     if text == "campaign":
-        raise _wrong("limits by campaign are not supported by this version yet", "key, account, org or model")
+        raise wrong("limits by campaign are not supported by this version yet", "key, account, org or model")
     if text not in ("key", "account", "org", "model"):
-        raise _wrong(f"`{text[:40]}` is not one of key, account, org, model")
+        raise wrong(f"`{text[:40]}` is not one of key, account, org, model")
     return text
 
 
@@ -119,40 +109,19 @@ def _image(value: object) -> int:
     raise QuantityError("this must be a number of tokens, at most 1M", "as in `1k`")
 
 
-RateText = Annotated[Rate | None, _quantity(rate_of), WithJsonSchema({"type": "string", "pattern": RATE})]
 LimitRate = Annotated[
     Rate | str,
-    _quantity(_plan_rate),
+    quantity(_plan_rate),
     WithJsonSchema({"type": "string", "anyOf": [{"pattern": r"^plan\."}, {"pattern": RATE}]}),
 ]
-Amount = Annotated[Rate, _quantity(amount_of), WithJsonSchema({"type": "string", "pattern": AMOUNT})]
-Tokens = Annotated[
-    Rate, _quantity(lambda value: amount_of(value, "tokens")), WithJsonSchema({"type": "string", "pattern": AMOUNT})
-]
-Share = Annotated[
-    float, _quantity(share_of), WithJsonSchema({"type": "string", "pattern": r"^ *[0-9]+(\.[0-9]+)? *% *$"})
-]
-Duration = Annotated[
-    int,
-    _quantity(duration_of),
-    WithJsonSchema({"type": "string", "pattern": r"^ *[0-9]+(\.[0-9]+)? *(ms|s|m|min|h|d) *$"}),
-]
-Name = Annotated[str, Field(pattern=NAME)]
 Stranger = Annotated[
     str,
     PlainValidator(_stranger),
     WithJsonSchema({"type": "string", "anyOf": [{"enum": ["own", "refuse"]}, {"pattern": "^plan:."}]}),
 ]
-Text = Annotated[str, Field(min_length=1, max_length=500)]
-Weight = Annotated[float, Field(ge=0, le=100)]
-Mode = Literal["enforce", "shadow"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class PolicySection(_Section):
+class PolicySection(Section):
     """Names the policy and says how it behaves as a whole."""
 
     id: Name = Field("policy", description="name of the policy in every record")
@@ -172,7 +141,7 @@ class PolicySection(_Section):
     )
 
 
-class TrustedItem(_Section):
+class TrustedItem(Section):
     """A header that is believed from a trusted proxy."""
 
     header: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")] = Field(description="name of the header")
@@ -181,7 +150,7 @@ class TrustedItem(_Section):
     )
 
 
-class JwtSection(_Section):
+class JwtSection(Section):
     """Bearer tokens that are verified against a key set."""
 
     jwks: Annotated[str, PlainValidator(_jwks), WithJsonSchema({"type": "string", "format": "uri"})] = Field(
@@ -199,7 +168,7 @@ class JwtSection(_Section):
     leeway: Duration = Field("60 s", validate_default=True, description="how far the clocks may differ, at most 10 min")
 
 
-class IdentitySection(_Section):
+class IdentitySection(Section):
     """Who a caller is."""
 
     credential: Annotated[
@@ -217,7 +186,7 @@ class IdentitySection(_Section):
     jwt: JwtSection | None = Field(None, description="bearer tokens of an issuer")
 
 
-class PlanItem(_Section):
+class PlanItem(Section):
     """Rates by name, for limits to refer to as `plan.NAME`."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -226,7 +195,7 @@ class PlanItem(_Section):
     extends: Name | None = Field(None, description="plan whose rates hold where this one gives none")
 
 
-class TokensSection(_Section):
+class TokensSection(Section):
     """What one token of each sort counts towards token limits."""
 
     cache_read: Weight = Field(1.0, description="weight of input read from a cache")
@@ -235,12 +204,12 @@ class TokensSection(_Section):
     batch: Weight = Field(1.0, description="weight of whatever comes in a batch")
     image: Annotated[
         int,
-        _quantity(_image),
+        quantity(_image),
         WithJsonSchema({"type": ["integer", "string"], "pattern": r"^[0-9.]+ *[kM]?( *tokens)?$"}),
     ] = Field(1000, description="estimated tokens of an image, before the answer says")
 
 
-class ReserveSection(_Section):
+class ReserveSection(Section):
     """How many output tokens are reserved before the answer is known."""
 
     guess: Literal["p90", "declared"] = Field(
@@ -250,7 +219,7 @@ class ReserveSection(_Section):
     at_most: Share = Field("50%", validate_default=True, description="share of the limit's own capacity")
 
 
-class LimitItem(_Section):
+class LimitItem(Section):
     """One limit: what is counted, for whom, and how much."""
 
     id: Name = Field(description="unique name: in records, headers and metrics")
@@ -282,7 +251,7 @@ class LimitItem(_Section):
     )
 
 
-class ListItem(_Section):
+class ListItem(Section):
     """A named list; exactly one of its three forms."""
 
     values: Annotated[list[Text], Field(max_length=MAX_ENTRIES, fail_fast=True)] | None = Field(
@@ -294,7 +263,7 @@ class ListItem(_Section):
     file: Text | None = Field(None, description="text file, one value a line; # begins a comment")
 
 
-class File(_Section):
+class File(Section):
     """A policy file of format 1."""
 
     gauger: Literal[1] = Field(description="format of this file")
