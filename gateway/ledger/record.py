@@ -5,7 +5,7 @@ import msgspec
 
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 
-__all__ = ["ENGINE", "Adopted", "Gap", "Opened", "Row", "Ruled", "Settled", "decode", "encode"]
+__all__ = ["ENGINE", "Adopted", "Erased", "Gap", "Opened", "Row", "Ruled", "Settled", "decode", "encode"]
 
 ENGINE = 1
 """Version of the core's arithmetic. Rows of another engine replay to what this one says, and the report says so."""
@@ -69,7 +69,16 @@ class Gap(msgspec.Struct, frozen=True, tag="gap"):
     why: str = ""
 
 
-Row = Opened | Adopted | Ruled | Settled | Gap
+class Erased(msgspec.Struct, frozen=True, tag="erased"):
+    """A row stood here that was erased with its account. Only a reader meets it: nothing writes one in order."""
+
+    seq: int
+    now: int
+    was: str  # the row's type
+    digest: str  # 64 hex digits: SHA-256 of the row and a salt that is gone with it (`ledger/chain.py`)
+
+
+Row = Opened | Adopted | Ruled | Settled | Gap | Erased
 """What the ledger holds. The tag `type` tells them apart."""
 
 _ENCODER = msgspec.json.Encoder()
