@@ -216,11 +216,13 @@ def _opened(path: Path) -> BinaryIO:
     stem = path.with_name(path.name.removesuffix(".zst").removesuffix(".gz"))
     for candidate in (path, *(stem.with_name(stem.name + suffix) for suffix in SUFFIXES)):
         with suppress(FileNotFoundError):
+            if candidate.suffix == ".gz":
+                return cast(BinaryIO, gzip.open(candidate))
             raw = candidate.open("rb")
             if candidate.suffix == ".zst":
                 reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=True)
                 return cast(BinaryIO, io.BufferedReader(reader, CHUNK))
-            return cast(BinaryIO, gzip.open(raw)) if candidate.suffix == ".gz" else raw
+            return raw
     return path.open("rb")
 
 
