@@ -8,16 +8,20 @@ give the same state, on any machine. Both functions leave their argument as it w
 exception on the way loses nothing.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
-from gateway.actions import Effects
+from gateway.actions import Clamped, Effects
 from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.policy.draws import Cost, draws_for, used
-from gateway.policy.model import Policy
+from gateway.policy.facts import Inputs
+from gateway.policy.model import Policy, Sanction
 from gateway.quotas import Draw, Reading
+from gateway.signals.habits import Habits
+from gateway.signals.volume import Volume
 from gateway.usage import Usage
 
 __all__ = [
@@ -38,6 +42,7 @@ Word = Literal["allow", "tag", "clamp", "throttle", "block", "reject"]
 
 GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 READS = GENERATES | {"embeddings"}
+NO_COST = Cost()
 MODELS = 16  # models remembered an account; the least recently used goes first
 FILES = 32  # uploaded files remembered an account
 ANSWERS = 64  # recent answers a model that the p90 is taken over
@@ -89,18 +94,6 @@ class Reflection(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: dict[str, tuple[str, ...]] = {}
 
 
-class Sanction(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Until when (µs since the epoch) a rule's throttle and block last for an account, once the rule has held.
-
-    `throttled` and `blocked` are the parts that were enforced when they began: what began in shadow stays there.
-    """
-
-    throttle: int = 0
-    block: int = 0
-    throttled: int = 0
-    blocked: int = 0
-
-
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a request ended."""
 
@@ -139,12 +132,24 @@ class AccountState(msgspec.Struct, frozen=True, omit_defaults=True):
     files: dict[str, Observation] = {}
     limits: tuple[Reading, ...] = ()
     sanctions: dict[str, Sanction] = {}  # rule id -> what lasts of it
+    volume: Volume = Volume()
+    habits: Habits = Habits()
 
 
-def judge(policy: Policy, state: AccountState, facts: Facts, now: int) -> tuple[AccountState, Verdict]:
-    """The verdict on one request, and the state that remembers it."""
+NO_REFLECTION = Reflection()
+
+
+def judge(
+    policy: Policy, state: AccountState, facts: Facts, now: int, given: Mapping[str, Any] | None = None
+) -> tuple[AccountState, Verdict]:
+    """The verdict on one request, and the state that remembers it. `given`: values by name, of a policy's test."""
     seen = facts.seen
-    after = msgspec.structs.replace(state, first=state.first or now, last=now, requests=state.requests + 1)
+    after = msgspec.structs.replace(
+        state, first=state.first or now, last=now, requests=state.requests + 1, volume=state.volume.asked(now)
+    )
+    if seen.op in GENERATES and not facts.rejected:
+        asked = state.habits.asked(now, logprobs=seen.logprobs is not None, choices=seen.n > 1)
+        after = msgspec.structs.replace(after, habits=asked)
     if facts.rejected:
         return _refused(after), Verdict("reject", "reject", refuse=facts.rejected)
     batch = state.files.get(seen.file) if seen.file is not None else None
@@ -153,20 +158,85 @@ def judge(policy: Policy, state: AccountState, facts: Facts, now: int) -> tuple[
     shadow = facts.kill or policy.mode == "shadow"
     if barred and not shadow:
         return _refused(after), Verdict("block", "block", refuse="path_not_allowed")
-    cost = _cost(policy, state, batch or seen, "opaque" if unread else seen.op)
-    draws = draws_for(policy, facts.caller, (batch or seen).model, cost, now, shadow=shadow)
-    word: Word = "block" if barred else "allow"
-    unseen = batch is not None or seen.op == "batch" or seen.background
-    return after, Verdict(
-        word, "allow", draws=draws, input=cost.input, output=cost.output, owed=cost.most if unseen else 0
+    work = batch or seen
+    op = "opaque" if unread else seen.op
+    cost = _cost(policy, state, work, op)
+    engine = policy.engine
+    if engine is None or engine.empty:
+        draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow)
+        word: Word = "block" if barred else "allow"
+        return after, Verdict(word, draws=draws, **_expected(cost, seen, batch))
+    values = engine.values(_inputs(policy, after, facts, now, cost), given)
+    scores = engine.score(values)
+    ruling = engine.rule(values, seen, now, shadow=shadow, sanctions=state.sanctions)
+    if ruling.sanctions or state.sanctions:
+        after = msgspec.structs.replace(after, sanctions=ruling.sanctions)
+    effects = ruling.effects
+    told: dict[str, Any] = {
+        "verdict": "block" if barred else ruling.verdict,
+        "action": ruling.action,
+        "effects": effects,
+        "would": None if ruling.would == effects else ruling.would,
+        "rules": ruling.rules,
+        "shadow": ruling.shadow,
+        "excepted": ruling.excepted,
+        "missing": ruling.missing,
+        "scores": scores.scores,
+        "evidence": scores.evidence,
+        "readings": engine.readings(values),
+    }
+    if effects.block:
+        return _refused(after), Verdict(refuse=effects.code, **told)
+    if effects.clamp:
+        cost = _cost(policy, state, _clamped(work, effects.clamp), op)
+    draws = draws_for(
+        policy,
+        facts.caller,
+        work.model,
+        cost,
+        now,
+        shadow=shadow,
+        shares=effects.throttle if effects.throttle else None,
     )
+    return after, Verdict(draws=draws, **told, **_expected(cost, seen, batch))
+
+
+def _expected(cost: Cost, seen: Observation, batch: Observation | None) -> dict[str, int]:
+    unseen = batch is not None or seen.op == "batch" or seen.background
+    return {"input": cost.input, "output": cost.output, "owed": cost.most if unseen else 0}
+
+
+def _inputs(policy: Policy, state: AccountState, facts: Facts, now: int, cost: Cost) -> Inputs:
+    plan = facts.caller.plan
+    return Inputs(
+        facts.caller,
+        facts.seen,
+        plan if plan is not None and plan in policy.limits else policy.identity.plan,
+        now,
+        state.first,
+        state.volume,
+        state.habits,
+        facts.limits,
+        cost.input,
+        cost.output,
+    )
+
+
+def _clamped(seen: Observation, clamp: Mapping[str, Clamped]) -> Observation:
+    """The observation of the request as it will be sent on, as far as its cost depends on it."""
+    changes = {name: clamp[name][1] for name in ("n", "max_tokens") if name in clamp}
+    return msgspec.structs.replace(seen, **changes) if changes else seen
 
 
 def settle(
     policy: Policy, state: AccountState, facts: Facts, outcome: Outcome, now: int
 ) -> tuple[AccountState, Reflection]:
     """The state after a request has ended, however it ended, and what the rules of its answer say."""
-    changes: dict[str, object] = {"last": max(state.last, now), "limits": outcome.limits}
+    used = outcome.usage
+    volume = state.volume.ended(
+        now, refused=outcome.end == "refused", input_tokens=used.input, output_tokens=used.output
+    )
+    changes: dict[str, object] = {"last": max(state.last, now), "limits": outcome.limits, "volume": volume}
     if outcome.end == "refused":
         changes["refused"] = state.refused + 1
     if 200 <= outcome.upstream_status < 300 and facts.seen.op in READS:
@@ -185,7 +255,15 @@ def settle(
             del files[next(iter(files))]
         files[outcome.file] = outcome.folded
         changes["files"] = files
-    return msgspec.structs.replace(state, **changes), Reflection()
+    after = msgspec.structs.replace(state, **changes)
+    engine = policy.engine
+    if engine is None or not engine.reflects or facts.rejected:
+        return after, NO_REFLECTION
+    inputs = _inputs(policy, after, facts, now, NO_COST)
+    values = engine.values(inputs._replace(usage=used, status=outcome.status, end=outcome.end))
+    engine.score(values)
+    said = engine.reflect(values, now, shadow=facts.kill or policy.mode == "shadow")
+    return after, Reflection(said.tags, said.rules, said.shadow, said.missing)
 
 
 def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome) -> dict[str, int]:

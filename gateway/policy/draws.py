@@ -1,5 +1,6 @@
 """Pure. From a policy's limits to the draws of one request, and from an answer's usage to what they really cost."""
 
+from collections.abc import Mapping
 from math import ceil
 
 import msgspec
@@ -67,13 +68,26 @@ def cell_key(limit: Limit, caller: Caller, model: str | None) -> str | None:
 
 
 def draws_for(
-    policy: Policy, caller: Caller, model: str | None, cost: Cost, now: int, *, shadow: bool = False
+    policy: Policy,
+    caller: Caller,
+    model: str | None,
+    cost: Cost,
+    now: int,
+    *,
+    shadow: bool = False,
+    shares: Mapping[str, float] | None = None,
 ) -> tuple[Draw, ...]:
-    """What one request asks of every limit of its plan that applies to it. `shadow` turns all of them to shadow."""
+    """What one request asks of every limit of its plan that applies to it. `shadow` turns all of them to shadow.
+
+    `shares` scales limits by id: rate, burst and slots, at least one unit of each. The cell stays the same one, so what
+    was used before the throttle stays used.
+    """
     draws = []
     if not model and (cost.input or cost.choices):
         model = UNNAMED
     for limit in policy.limits_of(caller.plan):
+        if shares is not None and limit.id in shares:
+            limit = _scaled(limit, shares[limit.id])
         units = _units(limit, cost)
         if units is None:
             continue
@@ -104,6 +118,11 @@ def draws_for(
             )
         )
     return tuple(draws)
+
+
+def _scaled(limit: Limit, share: float) -> Limit:
+    rate = msgspec.structs.replace(limit.rate, amount=max(1, int(limit.rate.amount * share)))
+    return msgspec.structs.replace(limit, rate=rate, burst=max(1, int(limit.burst * share)))
 
 
 def _units(limit: Limit, cost: Cost) -> int | None:

@@ -1,4 +1,4 @@
-"""Pure. The kinds of values in a policy file that several sections share, as pydantic reads them and editors see them."""
+"""Pure. The kinds of values in a policy file that several sections share, as pydantic and editors read them."""
 
 from typing import Annotated, Any, Literal
 

@@ -5,6 +5,8 @@
     amount   := number scale? unit
     percent  := number "%"
     duration := number ("ms" | "s" | "m" | "min" | "h" | "d")
+    decibels := ("+" | "-")? number "dB"
+    promise  := percent "of owners/month"
     number   := digits ("." digits)?
     scale    := "k" | "M" | "B"                              10^3, 10^6, 10^9
     unit     := "request" | "requests" | "token" | "tokens"
@@ -20,7 +22,18 @@ from typing import Literal, NoReturn
 from gateway.documents import did_you_mean, shown
 from gateway.policy.model import Period, Rate
 
-__all__ = ["QuantityError", "amount_of", "duration_of", "rate_of", "share_of"]
+__all__ = [
+    "QuantityError",
+    "amount_of",
+    "clock_of",
+    "decibel_of",
+    "duration_of",
+    "number_of",
+    "pause_of",
+    "promise_of",
+    "rate_of",
+    "share_of",
+]
 
 MOST = 10**15  # units
 LONGEST = 366 * 86_400_000_000  # µs
@@ -64,6 +77,11 @@ DURATIONS = {
     "d": 86_400_000_000,
 }
 NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?(?![0-9.,_])")
+DECIBELS = re.compile(r"\s*([+-]?[0-9]{1,4}(?:\.[0-9]{1,4})?)\s*dB\s*")
+PROMISE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%\s*of\s+owners\s*/\s*month\s*")
+PLAIN = re.compile(r"\s*(-?[0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z%]*)(?:\s+(?:requests?|tokens?|bytes?))?\s*")
+HOURS = re.compile(r"\s*([0-2][0-9]):([0-5][0-9])\s*-\s*([0-2][0-9]):([0-5][0-9])\s*")
+NOTHING = re.compile(r"\s*0+(?:\.0+)?\s*(?:ms|s|m|min|h|d)\s*")
 PART = re.compile(r"\s*([A-Za-z_]+|/|%|\S)")
 EXAMPLE = {"requests": "60 requests/min", "tokens": "8k tokens/min"}
 
@@ -146,6 +164,68 @@ def duration_of(value: object) -> int:
     if not 1 <= micros <= LONGEST:
         _fail("a duration is more than 0 and at most 366 days", "as in `15 min`")
     return int(micros)
+
+
+def pause_of(value: object) -> int:
+    """A duration in µs that may be none: `0 s`."""
+    return 0 if isinstance(value, str) and NOTHING.fullmatch(value) else duration_of(value)
+
+
+def decibel_of(value: object) -> float:
+    """`-3 dB` as -3.0."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        _fail("a number alone says no unit", f"write `{value:g} dB`")
+    text = _text(value, "as in `-3 dB`")
+    found = DECIBELS.fullmatch(text)
+    if found is None:
+        hint = "did you mean `dB`?" if re.search(r"[0-9]\s*(db|DB|Db)\s*$", text) else "as in `-3 dB`"
+        _fail(f"{shown(text)} is no number of decibans", hint)
+    return float(found[1])
+
+
+def promise_of(value: object) -> float:
+    """`0.1% of owners/month` as 0.001."""
+    text = _text(value, "as in `0.1% of owners/month`")
+    found = PROMISE.fullmatch(text)
+    share = float(found[1]) / 100 if found else 0.0
+    if not 0 < share <= 1:
+        _fail(f"{shown(text)} is no promise", "as in `0.1% of owners/month`")
+    return share
+
+
+def number_of(value: object) -> float:
+    """A value on a curve: `50%` as 0.5, `2M` as 2,000,000, `30 min` as 1,800 (seconds), a plain number as it is."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = _text(value, "as in `50%`, `2M` or `30 min`")
+    found = PLAIN.fullmatch(text)
+    if found is None:
+        _fail(f"{shown(text)} is no number", "as in `50%`, `2M` or `30 min`")
+    number, unit = float(found[1]), found[2]
+    if unit in ("", "requests", "request", "tokens", "token", "bytes", "byte"):
+        return number
+    if unit == "%":
+        return number / 100
+    if unit in SCALES:
+        return number * SCALES[unit]
+    if unit not in DURATIONS:
+        _fail(
+            f"{shown(unit)} is no unit",
+            did_you_mean(unit, ("k", "M", "B", *DURATIONS)) or "k, M, B, %, ms, s, min, h, d",
+        )
+    return number * DURATIONS[unit] / 1_000_000
+
+
+def clock_of(value: object) -> tuple[int, int]:
+    """`22:00-06:00` as minutes of a day (1320, 360); `24:00` is the end of a day."""
+    text = _text(value, 'as in "22:00-06:00"')
+    found = HOURS.fullmatch(text)
+    start, end = (int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])) if found else (-1, -1)
+    if not (0 <= start < 1440 and 0 <= end <= 1440):
+        _fail(f"{shown(text)} are no hours", 'as in "22:00-06:00"')
+    if start == end:
+        _fail("these hours are empty", "leave `hours` out for the whole day")
+    return start, end
 
 
 def _amount(

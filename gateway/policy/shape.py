@@ -13,6 +13,17 @@ from gateway.policy.file import LATER, MAX_NAMES, MAX_RATES, File
 __all__ = ["shape"]
 
 MISSING_HINTS = {
+    "when": "the condition, as in `when: score.extraction >= 10 dB`",
+    "then": "what is done, as in `then: {tag: [watch]}`",
+    "prior": "dB before any evidence, as in `prior: -30 dB`",
+    "families": "as in `families: {params: 20 dB}`",
+    "evidence": "as in `evidence: [{id: a, family: params, rate: logprobs_share, benign: {mean: 3%, rho: 0.1}}]`",
+    "silences": "the rules that it softens, as in `silences: [stop]`",
+    "expires": "an exception ends: `expires: 2026-12-31`",
+    "owner": "who answers for it",
+    "reason": "why it is there",
+    "expect": "what must come out, as in `expect: {action: allow}`",
+    "name": "what the test shows",
     "gauger": "begin the file with `gauger: 1`",
     "id": "a name of your choice, as in `id: acct-output`",
     "by": "as in `by: [account]`",

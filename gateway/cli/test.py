@@ -1,0 +1,111 @@
+"""Shell. `gauger test FILE`: runs the tests that a policy carries."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from time import perf_counter
+from xml.sax.saxutils import escape, quoteattr
+
+import click
+
+from gateway.documents import render
+from gateway.errors import Mistake
+from gateway.files import resolver, text_of
+from gateway.policy.loader import read
+from gateway.policy.model import Policy
+from gateway.stores.memory import MemoryLimits
+from gateway.trials import Result, run
+
+__all__ = ["command"]
+
+
+@click.command("test")
+@click.argument("files", nargs=-1, required=True)
+@click.option("--only", metavar="TEXT", help="run the tests whose name holds this")
+@click.option("--junit", type=click.Path(path_type=Path), help="write the results as JUnit XML")
+@click.option("-v", "--verbose", is_flag=True, help="name the tests that pass too")
+def command(files: tuple[str, ...], only: str | None, junit: Path | None, verbose: bool) -> None:
+    """Run the tests in the `tests` section of policy files.
+
+    Each begins with nothing known but what it gives; what it sends meets the real limits, on a clock of its own.
+    `-` reads standard input. Exit code 0: all pass. 1: one fails, or a file has errors. 2: a file can't be read.
+    """
+    failed = 0
+    suites = []
+    for name in files:
+        source, content, folder = text_of(name)
+        loaded = read(content, source, resolver(folder))
+        if loaded.policy is None:
+            failed += 1
+            for finding in loaded.findings:
+                click.echo(render(finding, content.decode("utf-8", "replace")))
+            continue
+        began = perf_counter()
+        chosen = [each for each in loaded.policy.tests if only is None or only in each.name]
+        results = run(loaded.policy, MemoryLimits, chosen)
+        suites.append((source, perf_counter() - began, results))
+        failed += sum(not result.ok for result in results)
+        _show(source, loaded.policy, loaded.document, results, verbose=verbose, partly=only is not None)
+    if junit is not None:
+        _write(junit, _junit(suites))
+    sys.exit(1 if failed else 0)
+
+
+def _show(
+    source: str, policy: Policy, document: object, results: Sequence[Result], *, verbose: bool, partly: bool
+) -> None:
+    for result in results:
+        if not result.ok:
+            place = document.value((*result.example.path, "name"))  # type: ignore[attr-defined]
+            click.echo(f"{source}:{place.line}:{place.column}: FAIL  {result.example.name}")
+            for failure in result.failures:
+                click.echo(f"      {failure}")
+        elif verbose:
+            click.echo(f"  ok    {result.example.name}")
+    bad = sum(not result.ok for result in results)
+    click.echo(f"{source}: {len(results) - bad} passed, {bad} failed")
+    if not partly:
+        for line in untested(policy, results):
+            click.echo(f"  {line}")
+
+
+def untested(policy: Policy, results: Iterable[Result]) -> list[str]:
+    """Rules that no test shows from both sides."""
+    every = list(results)
+    held = {rule for result in every for rule in result.rules}
+    not_held = {rule.id for rule in policy.rules if any(rule.id not in result.rules for result in every)}
+    lines = []
+    live = [rule.id for rule in policy.rules if rule.mode != "draft"]
+    for what, ids in (
+        ("in no test holds", [rule for rule in live if rule not in held]),
+        ("in every test holds", [rule for rule in live if rule not in not_held and rule in held]),
+    ):
+        if ids:
+            lines.append(f"{what}: {', '.join(ids)}")
+    return lines
+
+
+def _junit(suites: Sequence[tuple[str, float, Sequence[Result]]]) -> str:
+    """JUnit's XML, as CI systems read it: one suite a file, one case a test."""
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>"]
+    for source, seconds, results in suites:
+        bad = sum(not result.ok for result in results)
+        head = f'tests="{len(results)}" failures="{bad}" errors="0" skipped="0" time="{seconds:.3f}"'
+        lines.append(f"  <testsuite name={quoteattr(source)} {head}>")
+        for result in results:
+            case = f"<testcase classname={quoteattr(source)} name={quoteattr(result.example.name)}"
+            if result.ok:
+                lines.append(f"    {case}/>")
+            else:
+                text = "\n".join(result.failures)
+                first = quoteattr(result.failures[0])
+                lines.append(f"    {case}><failure message={first}>{escape(text)}</failure></testcase>")
+        lines.append("  </testsuite>")
+    return "\n".join([*lines, "</testsuites>"]) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Mistake(f"can't be written: {error.strerror}", place=str(path)) from None

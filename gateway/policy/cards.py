@@ -1,0 +1,138 @@
+"""Pure. One scorecard, compiled: from the values of a request to decibans, with every addend that counted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gateway.policy.compiler import Slots, condition, quantity
+from gateway.policy.evidence import bayes_factor, family, interpolate, support
+from gateway.policy.expressions import Node
+from gateway.policy.model import Evidence, ListOf, Scorecard
+from gateway.policy.names import Name
+
+__all__ = ["REQUESTS", "STRONG", "Card", "Scores"]
+
+REQUESTS = "week.requests"
+"""The reading that `after` counts, and that the support of a `read` comes from."""
+STRONG = 5.0
+"""dB at which a family counts as a witness of its own."""
+WITNESSES = frozenset({"content", "params", "campaign"})
+"""Families of which one must be strong before anybody is blocked: nobody is for an address, a clock or a volume."""
+
+Values = list[Any]
+
+
+class Scores(NamedTuple):
+    """What the scorecards say, rounded as the record prints it."""
+
+    scores: dict[str, float]  # card -> dB
+    evidence: dict[str, dict[str, float]]  # card -> line -> dB that counted, those that count something
+    families: dict[str, dict[str, float]]  # card -> family -> dB
+
+
+class Card:
+    """One scorecard with its lines as functions of the values."""
+
+    def __init__(
+        self,
+        card: Scorecard,
+        slots: Slots,
+        names: Mapping[str, Name],
+        lists: Mapping[str, ListOf],
+        parsed: Mapping[str, Node],
+    ) -> None:
+        self.card = card
+        self._needs = condition(parsed[card.needs], slots, names, lists) if card.needs else None
+        self._lines = [_Line(line, slots, names, lists, parsed) for line in card.evidence]
+        self._slot = slots.of(f"score.{card.id}")
+        self._families = slots.of(f"score.{card.id}.families")
+        self._corroborated = slots.of(f"score.{card.id}.corroborated")
+
+    def score(self, values: Values, scores: Scores, entity: str) -> None:
+        """Adds this card's score, and writes it into its slots. What a test has given is not worked out again."""
+        card = self.card
+        if values[self._slot] is not None:
+            scores.scores[card.id] = values[self._slot]
+            return
+        prior = card.prior.get(entity, 0.0)
+        if self._needs is not None and self._needs(values) is not True:
+            scores.scores[card.id] = round(prior, 2)
+            return
+        counted: dict[str, float] = {}
+        pieces: dict[str, list[tuple[float, float]]] = {}
+        for line in self._lines:
+            db = line.db(values)
+            if db:
+                counted[line.id] = round(db, 2)
+                pieces.setdefault(line.family, []).append((db, line.ceiling))
+        total = prior
+        sums: dict[str, float] = {}
+        for name, found in pieces.items():
+            kind = card.families[name]
+            sums[name] = worth = round(family(found, ceiling=kind.ceiling, correlation=kind.correlation), 2)
+            total += worth
+        strong = [name for name, worth in sums.items() if worth >= STRONG]
+        values[self._slot] = scores.scores[card.id] = round(total, 2)
+        values[self._families] = len(strong)
+        values[self._corroborated] = len(strong) >= 2 and not WITNESSES.isdisjoint(strong)
+        if counted:
+            scores.evidence[card.id] = counted
+            scores.families[card.id] = sums
+
+
+class _Line:
+    """One line of a card. Below its `after`, and where something is missing, it says nothing."""
+
+    def __init__(
+        self,
+        line: Evidence,
+        slots: Slots,
+        names: Mapping[str, Name],
+        lists: Mapping[str, ListOf],
+        parsed: Mapping[str, Node],
+    ) -> None:
+        self.id, self.family, self.ceiling = line.id, line.family, line.ceiling
+        self._after = line.after
+        self._requests = slots.of(REQUESTS)
+        if line.kind == "rate":
+            self._worth = _rate(line, slots.of(f"{line.text}.hits"), slots.of(f"{line.text}.of"))
+        elif line.kind == "read":
+            self._worth = _read(line, quantity(parsed[line.text], slots, names, lists), self._requests)
+        else:
+            self._worth = _when(line, condition(parsed[line.text], slots, names, lists))
+
+    def db(self, values: Values) -> float:
+        """dB that the line counts, at most its ceiling."""
+        if self._after and not (values[self._requests] or 0.0) >= self._after:
+            return 0.0
+        return min(self.ceiling, self._worth(values))
+
+
+def _rate(line: Evidence, hits: int, of: int) -> Callable[[Values], float]:
+    null, alternative = line.null, line.alternative
+
+    def worth(values: Values) -> float:
+        n = values[of]
+        if not n:
+            return 0.0
+        return support(n) * bayes_factor(values[hits] or 0.0, n, null, alternative)
+
+    return worth
+
+
+def _read(line: Evidence, read: Callable[[Sequence[Any]], float | None], requests: int) -> Callable[[Values], float]:
+    points = line.points
+
+    def worth(values: Values) -> float:
+        x = read(values)
+        return 0.0 if x is None else support(values[requests] or 0.0) * interpolate(points, x)
+
+    return worth
+
+
+def _when(line: Evidence, holds: Callable[[Sequence[Any]], bool | None]) -> Callable[[Values], float]:
+    db = line.db
+
+    def worth(values: Values) -> float:
+        return db if holds(values) else 0.0
+
+    return worth

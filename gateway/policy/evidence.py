@@ -1,0 +1,95 @@
+"""Pure. The arithmetic of scorecards: from counts and readings to decibans (dB) of evidence.
+
+A deciban is a tenth of a factor of ten of likelihood ratio: +10 dB = ten times likelier extraction than benign use.
+Evidence adds up within a family with a discount for what goes together, and each family has a ceiling, so that one kind
+of trace alone never decides. A score is a function of decayed counts and not a running sum: an account heals.
+"""
+
+from collections.abc import Sequence
+from math import lgamma, log
+
+__all__ = ["FLOOR", "HALF", "Beta", "beta_of", "bayes_factor", "family", "interpolate", "support"]
+
+Beta = tuple[float, float]
+"""The parameters (a, b) of a beta distribution."""
+
+FLOOR = -10.0
+"""dB: the least that a family counts, so that nobody can bank credit with good behaviour."""
+HALF = 20.0
+"""Requests at which half of the evidence counts."""
+
+DECIBANS = 10.0 / log(10.0)
+
+
+def beta_of(mean: float, rho: float) -> Beta:
+    """The beta distribution of a share over owners: its mean, and `rho` = 1 / (a + b + 1), the correlation of two
+    requests of one owner (0 = all owners alike, 1 = each owner always or never). Both lie strictly between 0 and 1."""
+    size = 1.0 / rho - 1.0
+    return mean * size, (1.0 - mean) * size
+
+
+def bayes_factor(hits: float, of: float, null: Beta, alternative: Beta) -> float:
+    """dB for `hits` of `of` requests, of the alternative against the null, both beta-binomial; real counts are fine.
+
+        10/ln10 * [ln B(a1+k, b1+n-k) - ln B(a1, b1) - ln B(a0+k, b0+n-k) + ln B(a0, b0)]
+
+    The null is hierarchical: owners differ in their share, so one heavy habit isn't n independent coincidences.
+    Without decay this is a test martingale under the null (Ville: P(sup >= 1/p) <= p); with decay it is not.
+    """
+    hits = min(max(hits, 0.0), of)
+    if of <= 0.0:
+        return 0.0
+    misses = of - hits
+    (a0, b0), (a1, b1) = null, alternative
+    return DECIBANS * (
+        _ln_beta(a1 + hits, b1 + misses) - _ln_beta(a1, b1) - _ln_beta(a0 + hits, b0 + misses) + _ln_beta(a0, b0)
+    )
+
+
+def interpolate(points: Sequence[tuple[float, float]], x: float) -> float:
+    """dB at `x` on the polygon through `points` (x rising); level outside of them."""
+    before = points[0]
+    if x <= before[0]:
+        return before[1]
+    for point in points:
+        if x < point[0]:
+            (x0, y0), (x1, y1) = before, point
+            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+        before = point
+    return before[1]
+
+
+def support(of: float) -> float:
+    """How much of the evidence of `of` requests counts: n / (n + 20)."""
+    return of / (of + HALF) if of > 0.0 else 0.0
+
+
+def family(
+    evidence: Sequence[tuple[float, float]], *, ceiling: float, correlation: float, floor: float = FLOOR
+) -> float:
+    """dB of a family, from the (dB, ceiling) of each of its pieces of evidence.
+
+    What speaks for it is the largest, over k, of the sum of the k strongest divided by 1 + (k - 1) * correlation: two
+    traces of one habit are not two habits, and yet one more trace never lowers it. What speaks against it is summed in
+    the same way. A piece whose own ceiling is above the family's lifts the family's for that piece alone.
+    """
+    raised = sorted((min(db, own) for db, own in evidence if db > 0.0), reverse=True)
+    lowered = sorted((-db for db, _ in evidence if db < 0.0), reverse=True)
+    against = _discounted(lowered, correlation)
+    total = max(floor, min(ceiling, _discounted(raised, correlation) - against))
+    for db, own in evidence:
+        if own > ceiling and db > ceiling:
+            total = max(total, min(db, own) - against)
+    return total
+
+
+def _discounted(strongest: Sequence[float], correlation: float) -> float:
+    best = total = 0.0
+    for at, db in enumerate(strongest):
+        total += db
+        best = max(best, total / (1.0 + at * correlation))
+    return best
+
+
+def _ln_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)

@@ -1,0 +1,178 @@
+"""Pure. The section `tests` -> examples that can be run: what is known by name, in the units that conditions use."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from gateway.documents import Document, Finding, Step, did_you_mean, shown
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.policy.names import Name
+from gateway.policy.quantities import QuantityError, decibel_of, number_of
+from gateway.policy.sections import ExpectSection, SendSection, TestItem
+
+__all__ = ["NOON", "Example", "examples"]
+
+NOON = "2026-01-15T12:00:00"
+"""When a test happens that doesn't say."""
+
+SECOND = 1_000_000  # µs
+WHOLE = frozenset({"n", "max_tokens", "messages", "tools", "images", "audio", "bytes", "chars", "lines"})
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One test of the file."""
+
+    name: str
+    known: dict[str, Any]  # name -> value
+    caller: Caller
+    seen: Observation
+    at: int  # µs since the epoch
+    expect: ExpectSection
+    send: SendSection | None
+    path: tuple[Step, ...]
+
+
+def examples(
+    document: Document, items: list[TestItem], names: Mapping[str, Name], plans: Mapping[str, Any], timezone: str
+) -> tuple[tuple[Example, ...], list[Finding]]:
+    """The examples, and what is wrong with them."""
+    reader = _Reader(document, names, plans, timezone)
+    found = tuple(reader.example(("tests", at), item) for at, item in enumerate(items))
+    return found, reader.findings
+
+
+class _Reader:
+    def __init__(self, document: Document, names: Mapping[str, Name], plans: Mapping[str, Any], timezone: str) -> None:
+        self.document = document
+        self.names = names
+        self.plans = plans
+        self.timezone = timezone
+        self.findings: list[Finding] = []
+        self.seen: set[str] = set()
+
+    def find(self, path: tuple[Step, ...], message: str, hint: str = "", code: str = "test", **more: Any) -> None:
+        self.findings.append(self.document.finding(path, message, hint=hint, code=code, **more))
+
+    def example(self, path: tuple[Step, ...], item: TestItem) -> Example:
+        if item.name in self.seen:
+            self.find((*path, "name"), "two tests have this name", "say what is different", "duplicate-id")
+        self.seen.add(item.name)
+        known: dict[str, Any] = {}
+        key = "test"
+        for steps, value in _leaves(item.given):
+            name = ".".join(steps)
+            place = (*path, "given", *steps)
+            if name == "key":
+                key = str(value)
+            elif name in self.names:
+                converted = self._value(place, name, self.names[name], value)
+                if converted is not None:
+                    known[name] = converted
+            else:
+                hint = did_you_mean(name, [*self.names, "key"])
+                self.find(place, f"there is no name {shown(name)}", hint, "unknown-name", key=True)
+        plan = known.get("account.plan")
+        if plan is not None and self.plans and plan not in self.plans:
+            self.find(
+                (*path, "given"), f"there is no plan {shown(plan)}", did_you_mean(plan, self.plans), "unknown-plan"
+            )
+        _derive(known)
+        if item.send is None:
+            for word in ("allowed", "first_refused"):
+                if getattr(item.expect, word) is not None:
+                    self.find((*path, "expect", word), f"`{word}` needs `send`", "as in `send: {times: 21}`", key=True)
+        at = self._at((*path, "at"), item.at)
+        return Example(
+            name=item.name,
+            known=known,
+            caller=_caller(known, key, at),
+            seen=_seen(known),
+            at=at,
+            expect=item.expect,
+            send=item.send,
+            path=path,
+        )
+
+    def _value(self, path: tuple[Step, ...], name: str, entry: Name, value: object) -> Any:
+        """A value in the unit that conditions compare in; None with a finding for one that isn't."""
+        try:
+            if entry.kind == "number":
+                return decibel_of(value) if entry.unit == "dB" else number_of(value)
+        except QuantityError as error:
+            self.find(path, error.message, error.hint, "value")
+            return None
+        if entry.kind == "bool" and isinstance(value, bool):
+            return value
+        if entry.kind == "text" and isinstance(value, str):
+            return value
+        if entry.kind == "texts" and isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        wanted = {"bool": "true or false", "text": "text", "texts": "a list of texts"}[entry.kind]
+        self.find(path, f"`{name}` is {wanted}, not {shown(value)}", "", "type")
+        return None
+
+    def _at(self, path: tuple[Step, ...], text: str | None) -> int:
+        try:
+            zone = ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return 0  # said where the zone stands
+        try:
+            moment = datetime.fromisoformat(text or NOON)
+        except ValueError:
+            self.find(path, f"{shown(text)} is no moment", f"as in {NOON}", "value")
+            return 0
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        return int(moment.timestamp() * SECOND)
+
+
+def _leaves(given: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value under its dotted name: nested mappings and dotted keys say the same."""
+    for key, value in given.items():
+        if isinstance(value, dict):
+            yield from (((key, *rest), inner) for rest, inner in _leaves(value))
+        else:
+            yield (key,), value
+
+
+def _derive(known: dict[str, Any]) -> None:
+    """What follows from what is known: a share from its counts, a second witness from two families."""
+    for name in [name for name in known if name.endswith(".of")]:
+        share = name.removesuffix(".of")
+        hits, of = known.get(f"{share}.hits"), known[name]
+        if hits is not None and of:
+            known.setdefault(share, hits / of)
+    for name in [name for name in known if name.endswith(".families")]:
+        known.setdefault(f"{name.removesuffix('families')}corroborated", known[name] >= 2)
+
+
+def _caller(known: Mapping[str, Any], key: str, at: int) -> Caller:
+    age = known.get("account.age")
+    return Caller(
+        account=known.get("account.id", key),
+        key=key,
+        org=known.get("account.org"),
+        plan=known.get("account.plan"),
+        labels=known.get("account.labels", ()),
+        created=None if age is None else int(at // SECOND - age),
+        known=known.get("account.known", False),
+        source=known.get("account.source", "key"),
+    )
+
+
+def _seen(known: Mapping[str, Any]) -> Observation:
+    """A chat of one short message, with whatever is known of the request."""
+    made: dict[str, Any] = {"op": "chat", "dialect": "openai_chat", "route": "/v1/chat/completions", "model": "test"}
+    made |= {"messages": 1, "chars": 40}
+    for name, value in known.items():
+        field = name.removeprefix("req.")
+        if field == name or field in ("logprobs", "top_logprobs", "input_est", "output_est"):
+            continue
+        made[field] = int(value) if field in WHOLE else value
+    if known.get("req.top_logprobs") is not None or known.get("req.logprobs"):
+        made["logprobs"] = int(known.get("req.top_logprobs", 0))
+    return Observation(**made)

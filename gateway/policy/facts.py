@@ -1,0 +1,235 @@
+"""Pure. What conditions may read: for each name its entry, and where its value comes from.
+
+Adding a name = adding one row. What a policy doesn't read is never worked out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.policy.names import Name, Unit
+from gateway.quotas import Reading
+from gateway.signals import SPANS
+from gateway.signals.habits import ASKED, Habits
+from gateway.signals.volume import COUNTED, Volume
+from gateway.usage import Usage
+
+__all__ = ["FACETS", "FACTS", "SHARES", "Getter", "Inputs", "getter_of", "limit_names", "score_names"]
+
+SECOND = 1_000_000  # µs
+
+
+class Inputs(NamedTuple):
+    """All that a value can come from. The last three are known when the answer has ended."""
+
+    caller: Caller
+    seen: Observation
+    plan: str
+    now: int  # µs
+    first: int  # µs: when the gateway first saw the account; now, if never before
+    volume: Volume
+    habits: Habits
+    limits: tuple[Reading, ...] = ()  # what the limits last answered
+    input: int = 0  # tokens expected of the prompt
+    output: int = 0  # tokens expected of the answer
+    usage: Usage = Usage()
+    status: int = 0
+    end: str = ""
+
+
+Getter = Callable[[Inputs], Any]
+Row = tuple[Name, Getter]
+
+
+def _account() -> dict[str, Row]:
+    return {
+        "account.id": (
+            Name("text", "id of the account", source="identity", privacy="account"),
+            lambda i: i.caller.account,
+        ),
+        "account.org": (
+            Name("text", "its organisation", missing=True, source="accounts file", privacy="account"),
+            lambda i: i.caller.org,
+        ),
+        "account.plan": (Name("text", "the plan that holds for it", source="identity"), lambda i: i.plan),
+        "account.labels": (Name("texts", "its labels", source="accounts file"), lambda i: i.caller.labels),
+        "account.age": (
+            Name("number", "time since it was created", "duration", missing=True, source="accounts file"),
+            lambda i: None if i.caller.created is None else max(0, i.now // SECOND - i.caller.created),
+        ),
+        "account.tenure": (
+            Name("number", "time since this gateway first saw it", "duration", level="reading", source="state"),
+            lambda i: (i.now - i.first) / SECOND,
+        ),
+        "account.known": (
+            Name("bool", "found in the accounts file, a verified token or a trusted header", source="identity"),
+            lambda i: i.caller.known,
+        ),
+        "account.source": (
+            Name("text", "how it was identified: key, jwt, header, mtls, none", source="identity"),
+            lambda i: i.caller.source,
+        ),
+    }
+
+
+def _request() -> dict[str, Row]:
+    return {
+        "req.route": (Name("text", "the path's template"), lambda i: i.seen.route),
+        "req.op": (
+            Name("text", "chat, text_completion, generate_content, embeddings, count_tokens, batch, upload, opaque"),
+            lambda i: i.seen.op,
+        ),
+        "req.dialect": (Name("text", "the dialect of the wire"), lambda i: i.seen.dialect),
+        "req.model": (Name("text", "the model asked for", missing=True), lambda i: i.seen.model),
+        "req.stream": (Name("bool", "the answer is streamed"), lambda i: i.seen.stream),
+        "req.background": (Name("bool", "the answer is made after this one has ended"), lambda i: i.seen.background),
+        "req.n": (Name("number", "choices asked for"), lambda i: i.seen.n),
+        "req.max_tokens": (
+            Name("number", "declared output ceiling of a choice", "tokens", missing=True),
+            lambda i: i.seen.max_tokens,
+        ),
+        "req.messages": (Name("number", "messages"), lambda i: i.seen.messages),
+        "req.tools": (Name("number", "tool definitions"), lambda i: i.seen.tools),
+        "req.images": (Name("number", "images"), lambda i: i.seen.images),
+        "req.audio": (Name("number", "pieces of audio"), lambda i: i.seen.audio),
+        "req.temperature": (Name("number", "temperature asked for", missing=True), lambda i: i.seen.temperature),
+        "req.top_p": (Name("number", "top_p asked for", missing=True), lambda i: i.seen.top_p),
+        "req.logprobs": (Name("bool", "log-probabilities are asked for"), lambda i: i.seen.logprobs is not None),
+        "req.top_logprobs": (
+            Name("number", "alternatives a token, where log-probabilities are asked for", missing=True),
+            lambda i: i.seen.logprobs,
+        ),
+        "req.bytes": (Name("number", "size of the body; 0 where it streams through", "bytes"), lambda i: i.seen.bytes),
+        "req.chars": (Name("number", "characters that the model reads"), lambda i: i.seen.chars),
+        "req.ascii": (Name("bool", "all of that text is ASCII"), lambda i: i.seen.ascii),
+        "req.lines": (Name("number", "calls in a batch; 0 where it is none", "requests"), lambda i: i.seen.lines),
+        "req.input_est": (Name("number", "tokens expected of the prompt", "tokens"), lambda i: i.input),
+        "req.output_est": (Name("number", "tokens expected of the answer", "tokens"), lambda i: i.output),
+    }
+
+
+VOLUME: dict[str, tuple[Unit, str]] = {
+    "requests": ("requests", "requests, this one included"),
+    "refused": ("requests", "requests that were refused"),
+    "input_tokens": ("tokens", "tokens read, this request's not yet"),
+    "output_tokens": ("tokens", "tokens written, this answer's not yet"),
+}
+
+
+def _volume() -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for span in SPANS:
+        for at, counted in enumerate(COUNTED):
+            unit, doc = VOLUME[counted]
+            entry = Name(
+                "number", f"{doc}; of the last {span}", unit, level="reading", source="state", privacy="behaviour"
+            )
+            found[f"{span}.{counted}"] = (entry, _counted(span, at))
+    return found
+
+
+def _counted(span: str, at: int) -> Getter:
+    return lambda i: getattr(i.volume, span)[at]
+
+
+FACETS = (".hits", ".of")
+"""What a share is made of, as names of their own."""
+
+SHARES = {
+    "logprobs_share": ("logprobs", "of the week's generating requests those that asked for log-probabilities"),
+    "choices_share": ("choices", "of the week's generating requests those that asked for several choices"),
+}
+"""Name of a share -> the habit that it counts."""
+
+
+def _shares() -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for name, (habit, doc) in SHARES.items():
+        at = 1 + ASKED.index(habit)
+        of = Name("number", "the requests that it is a share of", "requests", level="reading", source="state")
+        hits = Name("number", "how many of them did", "requests", level="reading", source="state", privacy="behaviour")
+        entry = Name("number", doc, "share", True, level="reading", source="state", privacy="behaviour")
+        found[name] = (entry, _share(at))
+        found[f"{name}.hits"] = (hits, _habit(at))
+        found[f"{name}.of"] = (of, _habit(0))
+    return found
+
+
+def _share(at: int) -> Getter:
+    return lambda i: i.habits.week[at] / i.habits.week[0] if i.habits.week[0] else None
+
+
+def _habit(at: int) -> Getter:
+    return lambda i: i.habits.week[at]
+
+
+def _response() -> dict[str, Row]:
+    def name(doc: str, unit: Unit = "tokens") -> Name:
+        return Name("number", doc, unit, phase="response", source="answer")
+
+    return {
+        "resp.status": (name("HTTP status as the client saw it; 0 where no answer began", ""), lambda i: i.status),
+        "resp.end": (
+            Name(
+                "text", "done, refused, client_abort, upstream_error, timeout, crash", phase="response", source="answer"
+            ),
+            lambda i: i.end,
+        ),
+        "resp.input_tokens": (name("tokens read"), lambda i: i.usage.input),
+        "resp.output_tokens": (name("tokens written"), lambda i: i.usage.output),
+        "resp.reasoning_tokens": (name("of those, reasoning"), lambda i: i.usage.reasoning),
+        "resp.cached_tokens": (name("of those read, from a cache"), lambda i: i.usage.cache_read),
+    }
+
+
+FACTS: dict[str, Row] = _account() | _request() | _volume() | _shares() | _response()
+"""Every name that any policy may read. Scores and limits come with the policy that has them."""
+
+
+def limit_names(limits: Iterable[str]) -> dict[str, Row]:
+    """`limit.ID.used` for each limit of a policy."""
+    entry = Name(
+        "number",
+        "how much of the limit was in use when it last answered",
+        "share",
+        True,
+        level="reading",
+        source="limits",
+    )
+    return {f"limit.{limit}.used": (entry, _used(limit)) for limit in limits}
+
+
+def _used(limit: str) -> Getter:
+    def get(i: Inputs) -> float | None:
+        for reading in i.limits:
+            if reading.limit == limit and reading.capacity:
+                return 1 - reading.left / reading.capacity
+        return None
+
+    return get
+
+
+def score_names(cards: Iterable[str]) -> dict[str, Name]:
+    """`score.ID` and its facets for each scorecard of a policy."""
+    found: dict[str, Name] = {}
+    for card in cards:
+        found[f"score.{card}"] = Name(
+            "number", "the score; missing below what the card needs", "dB", True, level="score", source="scorecard"
+        )
+        found[f"score.{card}.families"] = Name(
+            "number", "families with at least 5 dB", "", True, level="score", source="scorecard"
+        )
+        found[f"score.{card}.corroborated"] = Name(
+            "bool",
+            "two families have at least 5 dB, one of them content, params or campaign",
+            missing=True,
+            level="score",
+            source="scorecard",
+        )
+    return found
+
+
+def getter_of(name: str, rows: Mapping[str, Row]) -> Getter:
+    """Where a value comes from. Raises KeyError for a name that isn't there."""
+    return rows[name][1]
