@@ -1,6 +1,7 @@
 """What import contracts can't see: docstrings that say Pure or Shell and are true, small modules, no hidden I/O."""
 
 import ast
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ FORBIDDEN_IMPORTS = {
     "time",
     "uuid",
 }
+ALLOWED_CALLS = {
+    "gateway/policy/compiler.py": {"compile"},  # of syntax trees that it made itself: no source is read, nothing runs
+}
 LONGEST = 400
 
 
@@ -35,9 +39,10 @@ def kind_of(tree: ast.Module) -> str:
     return (ast.get_docstring(tree) or "").split(" ")[0]
 
 
-def sins(tree: ast.Module) -> list[str]:
+def sins(tree: ast.Module, allowed: Collection[str] = ()) -> list[str]:
     """What a module does that a pure one may not."""
     found = []
+    forbidden = FORBIDDEN_CALLS.difference(allowed)
     for node in ast.walk(tree):
         if isinstance(node, ast.AsyncFor | ast.AsyncWith | ast.Await):
             found.append(f"line {node.lineno}: async")
@@ -46,7 +51,7 @@ def sins(tree: ast.Module) -> list[str]:
                 found.append(f"line {node.lineno}: async def {node.name}")
         elif isinstance(node, ast.Global):
             found.append(f"line {node.lineno}: global")
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in forbidden:
             found.append(f"line {node.lineno}: {node.func.id}()")
         elif isinstance(node, ast.Import):
             found += [
@@ -63,7 +68,7 @@ def test_a_module_says_pure_or_shell_and_that_is_true(path: Path) -> None:
     kind = kind_of(tree)
     assert kind in ("Pure.", "Shell."), f"{name_of(path)}: the docstring must start with Pure. or Shell."
     if kind == "Pure.":
-        assert sins(tree) == []
+        assert sins(tree, ALLOWED_CALLS.get(name_of(path), ())) == []
 
 
 @pytest.mark.parametrize("path", MODULES + TESTS, ids=name_of)
@@ -80,6 +85,7 @@ def test_no_module_is_longer_than_a_reader_can_hold(path: Path) -> None:
         "from os import path",
         "def f():\n    global x",
         "def f():\n    return hash('a')",
+        "def f():\n    return compile('1', '', 'eval')",
     ],
 )
 def test_the_check_itself_catches(sin: str) -> None:
