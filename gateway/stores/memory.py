@@ -94,12 +94,20 @@ class MemoryLimits:
 
         A limit that `actual` doesn't name stays as drawn. A second call, or one for a refused request, returns {}.
         """
+        return self.give(request, actual, now)
+
+    async def renew(self, request: str, now: int) -> None:
+        """Moves the deadlines of a request's leases, and of its reservation. A lease that has expired stays gone."""
+        self.keep(request, now)
+
+    def give(self, request: str, actual: dict[str, int], now: int) -> dict[str, int]:
+        """`settle`, for who has no event loop."""
         reservation = self._open.pop(request, None)  # before the time moves: late is not abandoned
         now = self._tick(now)
         return self._close(request, reservation, actual, now) if reservation is not None else {}
 
-    async def renew(self, request: str, now: int) -> None:
-        """Moves the deadlines of a request's leases, and of its reservation. A lease that has expired stays gone."""
+    def keep(self, request: str, now: int) -> None:
+        """`renew`, for who has no event loop."""
         reservation = self._open.get(request)
         if reservation is None:
             return
