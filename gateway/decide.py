@@ -164,41 +164,34 @@ def judge(
     engine = policy.engine
     if engine is None or engine.empty:
         draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow)
-        word: Word = "block" if barred else "allow"
-        return after, Verdict(word, draws=draws, **_expected(cost, seen, batch))
+        plain = Verdict("block" if barred else "allow", draws=draws)
+        return after, msgspec.structs.replace(plain, **_expected(cost, seen, batch))
     values = engine.values(_inputs(policy, after, facts, now, cost), given)
     scores = engine.score(values)
     ruling = engine.rule(values, seen, now, shadow=shadow, sanctions=state.sanctions)
     if ruling.sanctions or state.sanctions:
         after = msgspec.structs.replace(after, sanctions=ruling.sanctions)
     effects = ruling.effects
-    told: dict[str, Any] = {
-        "verdict": "block" if barred else ruling.verdict,
-        "action": ruling.action,
-        "effects": effects,
-        "would": None if ruling.would == effects else ruling.would,
-        "rules": ruling.rules,
-        "shadow": ruling.shadow,
-        "excepted": ruling.excepted,
-        "missing": ruling.missing,
-        "scores": scores.scores,
-        "evidence": scores.evidence,
-        "readings": engine.readings(values),
-    }
+    verdict = Verdict(
+        verdict="block" if barred else ruling.verdict,
+        action=ruling.action,
+        effects=effects,
+        would=None if ruling.would == effects else ruling.would,
+        refuse=effects.code,
+        rules=ruling.rules,
+        shadow=ruling.shadow,
+        excepted=ruling.excepted,
+        missing=ruling.missing,
+        scores=scores.scores,
+        evidence=scores.evidence,
+        readings=engine.readings(values),
+    )
     if effects.block:
-        return _refused(after), Verdict(refuse=effects.code, **told)
+        return _refused(after), verdict
     if effects.clamp:
         cost = _cost(policy, state, _clamped(work, effects.clamp), op)
-    draws = draws_for(
-        policy,
-        facts.caller,
-        work.model,
-        cost,
-        now,
-        shadow=shadow,
-        shares=effects.throttle if effects.throttle else None,
-    )
-    return after, Verdict(draws=draws, **told, **_expected(cost, seen, batch))
+    draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow, shares=effects.throttle or None)
+    return after, msgspec.structs.replace(verdict, draws=draws, **_expected(cost, seen, batch))
 
 
 def _expected(cost: Cost, seen: Observation, batch: Observation | None) -> dict[str, int]:

@@ -362,15 +362,15 @@ class _Reader:
             top.add(value, _place(event))
             return
         top.key, top.key_at = DROPPED, _place(event)
+        value = text if type(value) in (int, float) else value  # the values of a curve, as they are written
         if not isinstance(value, str):
             self.at(event, "a key must be text", "yaml-key", "" if self.private else f'write "{text[:40]}"')
         elif value == "<<" and event.implicit[0]:
             self.at(event, "merge keys are not supported", "yaml-merge", "a plan can say `extends`")
         elif value in top.data:
             first = _mark(top.nodes[value][0])
-            name = "this key" if self.private else f"the key {shown(value)}"
-            message = f"{name} is here twice; the first is at {first.line}:{first.column}"
-            self.at(event, message, "yaml-duplicate", "remove one of them")
+            what = f"{'this key' if self.private else f'the key {shown(value)}'} is here twice; the first is at"
+            self.at(event, f"{what} {first.line}:{first.column}", "yaml-duplicate", "remove one of them")
         else:
             top.key = value
 

@@ -137,9 +137,9 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
     return came
 
 
-def _usage(given: Mapping[str, int], verdict: Verdict) -> Usage:
-    told = {"input": verdict.input, "output": verdict.output, **given}
-    return Usage(source="upstream", **told)
+def _usage(given: Mapping[Any, int], verdict: Verdict) -> Usage:
+    told: dict[str, int] = {"input": verdict.input, "output": verdict.output, **given}
+    return msgspec.structs.replace(Usage(source="upstream"), **told)
 
 
 def _failures(example: Example, came: _Came) -> list[str]:

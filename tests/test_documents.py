@@ -99,7 +99,6 @@ def test_columns_count_characters_and_lines_count_every_line_break() -> None:
         ("a: 1\na: 2", (2, 1), "yaml-duplicate"),
         ("a: {b: 1, b: 2}", (1, 11), "yaml-duplicate"),
         ('a: 1\n"a": 2', (2, 1), "yaml-duplicate"),
-        ("1: a", (1, 1), "yaml-key"),
         ("true: a", (1, 1), "yaml-key"),
         ("~: a", (1, 1), "yaml-key"),
         ("? [a]\n: b", (1, 3), "yaml-key"),
@@ -128,8 +127,13 @@ def test_yaml_1_2_may_be_named_and_depth_40_is_enough() -> None:
 
 
 def test_what_need_not_stop_is_collected() -> None:
-    codes = [finding.code for finding in findings_of("a: &x 1\nb: *x\nb: !!int 2\n1: 2\n")]
+    codes = [finding.code for finding in findings_of("a: &x 1\nb: *x\nb: !!int 2\ntrue: 2\n")]
     assert codes == ["yaml-anchor", "yaml-alias", "yaml-duplicate", "yaml-tag", "yaml-key"]
+
+
+def test_a_number_is_a_key_as_it_is_written() -> None:
+    assert parse("1: a\n1.0: b\n0x1: c\n", "a.yaml").data == {"1": "a", "1.0": "b", "0x1": "c"}
+    assert findings_of("10: a\n10: b")[0].code == "yaml-duplicate"
 
 
 def test_a_duplicate_names_the_first_place() -> None:

@@ -17,7 +17,7 @@ from gateway.actions import Clamped, Effects
 from gateway.observe import Observation
 from gateway.policy.model import Then
 
-__all__ = ["STRENGTH", "Part", "clamped", "merge", "soften", "strongest"]
+__all__ = ["STRENGTH", "Part", "Word", "clamped", "merge", "soften", "strongest", "united"]
 
 Word = Literal["allow", "tag", "clamp", "throttle", "block"]
 STRENGTH: dict[str, int] = {"allow": 0, "tag": 1, "clamp": 2, "throttle": 3, "block": 4}

@@ -17,7 +17,7 @@ from gateway.actions import Effects
 from gateway.observe import Observation
 from gateway.policy.cards import Card, Scores
 from gateway.policy.compiler import Slots, condition, ruleset
-from gateway.policy.effects import STRENGTH, Part, merge, soften, strongest, united
+from gateway.policy.effects import STRENGTH, Part, Word, merge, soften, strongest, united
 from gateway.policy.expressions import Node, names_in
 from gateway.policy.facts import Inputs, Row
 from gateway.policy.model import Exemption, ListOf, Rule, Sanction, Scorecard
@@ -33,8 +33,8 @@ Values = list[Any]
 class Ruling(msgspec.Struct, frozen=True):
     """What the rules say of one request."""
 
-    verdict: str  # under full enforcement
-    action: str
+    verdict: Word  # under full enforcement
+    action: Word
     effects: Effects
     would: Effects
     rules: tuple[str, ...] = ()
@@ -185,7 +185,8 @@ class Engine:
         excepted: dict[str, str] = {}
         done: list[Part] = []
         all_of: list[Part] = []
-        enforced, watched = [], []
+        enforced: list[str] = []
+        watched: list[str] = []
         kept = dict(sanctions) if sanctions else {}
         for rule in held:
             then = rule.then

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from gateway.identity import Caller
 from gateway.observe import Observation
-from gateway.policy.names import Name, Unit
+from gateway.policy.names import Name, Unit, names_markdown
 from gateway.quotas import Reading
 from gateway.signals import SPANS
 from gateway.signals.habits import ASKED, Habits
 from gateway.signals.volume import COUNTED, Volume
 from gateway.usage import Usage
 
-__all__ = ["FACETS", "FACTS", "SHARES", "Getter", "Inputs", "getter_of", "limit_names", "score_names"]
+__all__ = ["FACETS", "FACTS", "SHARES", "Getter", "Inputs", "getter_of", "limit_names", "reference", "score_names"]
 
 SECOND = 1_000_000  # µs
 
@@ -233,3 +233,10 @@ def score_names(cards: Iterable[str]) -> dict[str, Name]:
 def getter_of(name: str, rows: Mapping[str, Row]) -> Getter:
     """Where a value comes from. Raises KeyError for a name that isn't there."""
     return rows[name][1]
+
+
+def reference() -> str:
+    """The table of all names, as `policies/README.md` carries it."""
+    names = {name: row[0] for name, row in FACTS.items()}
+    names |= {name: row[0] for name, row in limit_names(["ID"]).items()} | score_names(["ID"])
+    return names_markdown(names)

@@ -115,11 +115,11 @@ class Judging:
         return Scorecard(
             id=item.id,
             of=tuple(item.of),
-            prior=dict(item.prior),
+            prior=dict(item.prior.items()),
             families={name: Family(each.ceiling, each.correlation) for name, each in item.families.items()},
             evidence=tuple(lines),
             needs=item.needs or "",
-            promise=dict(item.promise),
+            promise=dict(item.promise.items()),
         )
 
     def _once_in(self, path: tuple[Step, ...], items: Sequence[EvidenceItem]) -> list[tuple[int, EvidenceItem]]:
@@ -246,7 +246,7 @@ class Judging:
             made = self._throttle((*path, "throttle"), throttle)
         return Then(
             tags=tuple(sorted(set(item.tag or ()))),
-            clamp=dict(item.clamp or {}),
+            clamp=dict((item.clamp or {}).items()),
             block=block.status if block is not None else 0,
             code=block.code if block is not None else "",
             block_for=(block.lasts or 0) if block is not None else 0,
