@@ -11,8 +11,11 @@ from gateway.accounts import KNOWN as ACCOUNT_KEYS
 from gateway.accounts import check_accounts
 from gateway.documents import parse, render
 from gateway.policy.check import check
+from gateway.policy.facts import reference
 from gateway.policy.file import schema, schema_text
 from gateway.policy.loader import load
+from gateway.stores.memory import MemoryLimits
+from gateway.trials import run
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "policies" / "README.md").read_text()
@@ -45,11 +48,23 @@ def test_every_example_of_the_readme_is_right(block: str) -> None:
 
 
 def test_every_key_of_the_schema_is_explained() -> None:
-    assert {key for key in keys_of(schema()) if not re.search(rf"`{key}`|^### {key}$", README, re.MULTILINE)} == set()
+    assert {key for key in keys_of(schema()) if not re.search(rf"`{key}`|^###? {key}$", README, re.MULTILINE | re.IGNORECASE)} == set()
 
 
 def test_every_key_of_the_accounts_file_is_explained() -> None:
     assert [key for key in ACCOUNT_KEYS if f"`{key}`" not in README] == []
+
+
+def test_the_table_of_names_is_the_programs() -> None:
+    begin = README.index("<!-- names: begin")
+    table = README[README.index("\n", begin) + 1 : README.index("<!-- names: end")]
+    assert table == reference()
+
+
+def test_every_example_of_the_readme_keeps_its_own_tests() -> None:
+    results = [result for block in BLOCKS for result in run(load(block, "README.md", nothing), MemoryLimits)]
+    assert len(results) >= 6
+    assert [(result.example.name, result.failures) for result in results if not result.ok] == []
 
 
 def test_the_error_in_the_readme_is_the_one_that_is_shown() -> None:
@@ -102,7 +117,8 @@ def test_the_example_of_accounts_is_right() -> None:
 
 
 def test_the_schema_file_is_what_the_models_say() -> None:
-    """Write it anew: python -c 'from gateway.policy.file import schema_text; print(schema_text(), end="")'."""
+    """Write it anew: python -c 'from gateway.policy.facts import reference
+    from gateway.policy.file import schema_text; print(schema_text(), end="")'."""
     assert (ROOT / "gateway" / "policy" / "schema.json").read_text() == schema_text()
 
 
@@ -114,7 +130,8 @@ def test_the_schema_is_one() -> None:
     "text",
     [
         "gauger: 2",
-        "gauger: 1\nrules: []",
+        "gauger: 1\nrules: [{id: a, when: req.n > 1}]",
+        "gauger: 1\nrules: [{id: a, when: req.n > 1, then: {block: {status: 409}}}]",
         "gauger: 1\nplans: {free: {requests: 10m tokens}}",
         "gauger: 1\nlimits: [{id: a, by: [campaign], count: requests, rate: 1 requests/s}]",
         "gauger: 1\npolicy: {mode: off}",
