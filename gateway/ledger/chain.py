@@ -24,7 +24,8 @@ content on the digest. That an account's rows were erased, how many and when the
 What the chain proves: no row between its beginning and its head was changed, removed, moved or put in, erasures
 being shown as such. What it can't: it has no key, so who may write the files could compute all of it anew from some
 line on, and could cut off its end. Both are found by whoever kept a head elsewhere; an erasure keeps every head.
-Retention takes whole segments from the beginning: the proof then begins where the first header that is left says.
+Retention takes whole segments from the beginning: the proof then begins where the first header that is left says, and
+whether it was retention that took them, only an older head that was kept can tell.
 """
 
 from hashlib import sha256

@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Protocol
 
 from gateway.errors import Mistake
 from gateway.ledger.chain import SALT, Chain, Why, row_of
 from gateway.ledger.record import Gap, Row
 from gateway.stores.segments import compressed, name_of, segments, single_writer, sync_folder, take_up, upkeep
-from gateway.telemetry import events
 
-__all__ = ["SegmentWriter"]
+__all__ = ["Log", "SegmentWriter"]
 
 BATCH_ROWS = 128  # chained in one go: about 0.4 ms in which the event loop may wait for the interpreter
 BATCH_BYTES = 1 << 20
@@ -30,7 +30,27 @@ TICK = 30.0  # s between looks at the clock while nothing comes
 DAY = 86_400_000_000  # µs
 
 Entry = tuple[int, int, bytes, bytes]  # seq, now, type, body
-log = events.get("ledger")
+
+
+class Log(Protocol):
+    """Where the writer says what happens (`telemetry.events`, which stores don't know)."""
+
+    def info(self, event: str, /, *args: Any, **fields: Any) -> Any: ...
+    def warning(self, event: str, /, *args: Any, **fields: Any) -> Any: ...
+    def error(self, event: str, /, *args: Any, **fields: Any) -> Any: ...
+    def exception(self, event: str, /, *args: Any, **fields: Any) -> Any: ...
+
+
+class Silence:
+    """Says nothing: counters tell the same."""
+
+    def info(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Nothing."""
+
+    warning = error = exception = info
+
+
+SILENCE = Silence()
 
 
 def wall() -> int:
@@ -58,6 +78,7 @@ class SegmentWriter:
         sync: bool = False,
         max_waiting: int = 33_554_432,
         compress: bool = True,
+        log: Log = SILENCE,
         clock: Callable[[], int] = wall,
         put: Callable[[int, memoryview], int] = os.write,
     ) -> None:
@@ -70,6 +91,7 @@ class SegmentWriter:
         self._sync = sync
         self._bound = max_waiting
         self._compress = compress
+        self._log = log
         self._clock = clock
         self._put = put
         self._queue: deque[Entry] = deque()
@@ -147,7 +169,7 @@ class SegmentWriter:
         """Writes what waits, for at most `timeout` seconds, then the footer; what is left is counted as dropped."""
         if self._closed:
             return
-        if self._gap is not None and self._thread is not None:
+        if self._gap is not None and self._thread is not None and not self._broken:
             self._enqueue(row_of(self._gap))
             self._gap = None
         self._closing.set()
@@ -160,7 +182,7 @@ class SegmentWriter:
             self._lock.close()
         self._closed = True
         if self.dropped:
-            log.error("rows of the ledger were lost", rows=self.dropped)
+            self._log.error("rows of the ledger were lost", rows=self.dropped)
 
     def _enqueue(self, entry: Entry) -> None:
         self._queue.append(entry)
@@ -190,9 +212,9 @@ class SegmentWriter:
             self._lock.close()
             raise Mistake(f"the ledger can't be written: {error.strerror}", place=str(self._folder)) from None
         if found.damage:
-            log.error("the ledger is damaged", place=found.damage, kept="as it is; a new segment begins")
+            self._log.error("the ledger is damaged", place=found.damage, kept="as it is; a new segment begins")
         elif found.recovered or found.cut:
-            log.warning("the ledger was not closed", segment=found.number, half_line_bytes=found.cut)
+            self._log.warning("the ledger was not closed", segment=found.number, half_line_bytes=found.cut)
         return found.chain, found.number
 
     def _run(self) -> None:
@@ -210,8 +232,8 @@ class SegmentWriter:
                 self._busy = False
                 with self._idle:
                     self._idle.notify_all()
-        except Exception:
-            log.exception("the ledger is no longer written")
+        except Exception:  # noqa: BLE001 - a defect here must not be one of the requests: rows are dropped and counted
+            self._log.exception("the ledger is no longer written")
         finally:
             self._broken, self._busy = True, False
             with self._idle:
@@ -247,13 +269,13 @@ class SegmentWriter:
                 self.errors += 1
                 if not self._failing:
                     self._failing = True
-                    log.exception("the ledger can't be written", folder=self._folder)
+                    self._log.exception("the ledger can't be written", folder=self._folder)
                 if self._giving_up.wait(RETRY):
                     return
             else:
                 if self._failing:
                     self._failing = False
-                    log.warning("the ledger is written again", folder=self._folder, lost=self._lost)
+                    self._log.warning("the ledger is written again", folder=self._folder, lost=self._lost)
                 return
 
     def _write(self, batch: list[Entry]) -> None:
@@ -294,7 +316,7 @@ class SegmentWriter:
         os.fsync(self._fd)
         os.close(self._fd)
         self._fd = -1
-        log.info("segment closed", segment=self._path.name, rows=self._chain.rows, head=self.head)
+        self._log.info("segment closed", segment=self._path.name, rows=self._chain.rows, head=self.head)
         if why != "stop":
             self._upkeep()
 
@@ -340,13 +362,13 @@ class SegmentWriter:
                     if not old and not (self._keep_bytes and self.disk_bytes > self._keep_bytes):
                         break
                     segment.path.unlink()
-                    log.info("segment removed", segment=segment.path.name, why="age" if old else "size")
+                    self._log.info("segment removed", segment=segment.path.name, why="age" if old else "size")
                     self._count()
         except BlockingIOError:
             return
         except OSError:
             self.errors += 1
-            log.exception("the ledger's upkeep failed", folder=self._folder)
+            self._log.exception("the ledger's upkeep failed", folder=self._folder)
 
     def _count(self) -> None:
         found = segments(self._folder)
