@@ -22,6 +22,7 @@ from gateway.edge.pool import make_upstream
 from gateway.edge.upstream import Upstream
 from gateway.errors import Mistake
 from gateway.ledger.line import Service
+from gateway.ledger.record import Opened
 from gateway.pepper import load_pepper
 from gateway.policy.loader import PolicyErrors
 from gateway.policy.loader import load as load_policy
@@ -33,6 +34,8 @@ from gateway.settings import load as load_settings
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
+from gateway.stores.segment_writer import SegmentWriter
+from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracer
@@ -140,10 +143,44 @@ def build_core(
         log_format=settings.log_format,
         service=service,
     )
+    core.ledger = _ledger(settings)
+    if core.ledger is not None:
+        core.journal.subscribe(core.ledger)
+    _open(core, settings)
     core.watch()
     # The form parser logs what it stumbles over, byte by byte; the model server tells the caller what is wrong.
     logging.getLogger("python_multipart").disabled = True
     return core
+
+
+def _ledger(settings: Settings) -> SegmentWriter | None:
+    """The folder that the rows go to. Raises Mistake where another process writes it, or nobody can."""
+    if settings.ledger is None:
+        return None
+    return SegmentWriter(
+        settings.ledger,
+        version=__version__,
+        max_bytes=settings.ledger_segment_bytes,
+        keep_bytes=settings.ledger_keep_bytes,
+        keep_days=settings.ledger_keep_days,
+        sync=settings.ledger_sync,
+        log=events.get("ledger"),
+    )
+
+
+def _open(core: Core, settings: Settings) -> None:
+    """The first rows of a process, numbered 1 and 2: what the core reads of its settings, and the policy in force."""
+    row = Opened(
+        core.journal.next(),
+        core.clock.now(),
+        __version__,
+        core.service.instance,
+        core.pepper.id,
+        accounts=settings.max_accounts,
+        cells=settings.max_cells,
+    )
+    core.journal.append(row)
+    core.record_policy()
 
 
 def networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:

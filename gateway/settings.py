@@ -83,6 +83,21 @@ class Settings(BaseSettings):
     log_queue: int = Field(
         default=10_000, ge=100, le=1_000_000, description="request lines that may wait to be written"
     )
+    ledger: Path | None = Field(
+        default=None, description="folder of the ledger, one for each process; none = rows are not kept"
+    )
+    ledger_segment_bytes: int = Field(
+        default=67_108_864, ge=4096, le=1_073_741_824, description="bytes after which a segment is closed"
+    )
+    ledger_keep_bytes: int = Field(
+        default=10_737_418_240, ge=0, description="bytes of segments kept, as they lie on disk; 0 = no bound"
+    )
+    ledger_keep_days: float = Field(
+        default=30.0, ge=0, le=36_500, description="days that a closed segment is kept; 0 = no bound"
+    )
+    ledger_sync: bool = Field(
+        default=False, description="every batch of rows outlasts a power cut (fsync), not only a crash"
+    )
     tracing: bool = Field(default=False, description="OpenTelemetry spans; needs the extra `otel`")
     service_instance: str = Field(default="", description="name of this instance in records; none = host name and port")
 

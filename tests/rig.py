@@ -89,6 +89,8 @@ async def gateway(
                 if relay is not None:
                     await relay.aclose()
     core.lines.close()
+    if core.ledger is not None:
+        core.ledger.close()
 
 
 @contextmanager

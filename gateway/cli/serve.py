@@ -29,6 +29,7 @@ __all__ = ["command"]
 @click.option("--port", type=int, help="the data port [8080]")
 @click.option("--ops-port", type=int, help="the operator's port: /livez /readyz /metrics [8081]")
 @click.option("--log-format", type=click.Choice(["gauger", "otel", "ecs"]), help="names in the request lines [gauger]")
+@click.option("--ledger", metavar="DIR", type=click.Path(path_type=Path), help="folder that the rows go to [none]")
 @click.option("--config", type=click.Path(path_type=Path), envvar="GAUGER_CONFIG", help="TOML settings file")
 def command(config: Path | None, **given: Any) -> None:
     """Start the gateway.

@@ -15,11 +15,13 @@ from gateway.edge.tokens import Jwks
 from gateway.edge.upstream import Upstream
 from gateway.identity import untrusted_headers
 from gateway.ledger.line import Service
+from gateway.ledger.record import Adopted
 from gateway.pepper import Pepper
 from gateway.policy.model import Policy
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
+from gateway.stores.segment_writer import SegmentWriter
 from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
@@ -54,6 +56,7 @@ class Core:
     usage_ask: bool = False
     log_format: str = "gauger"
     service: Service = field(default_factory=Service)
+    ledger: SegmentWriter | None = None  # where the journal's rows are kept
     _former: list[Jwks] = field(default_factory=list)  # of policies that are no longer in force
     live: dict[str, Exchange] = field(default_factory=dict)  # requests between draw and settle, by id
 
@@ -73,7 +76,24 @@ class Core:
         watch("gauger_clock_skew_seconds", lambda: self.clock.skew)
         watch("gauger_log_waiting", lambda: lines.waiting)
         watch("gauger_log_dropped_total", lambda: lines.dropped)
+        if (ledger := self.ledger) is not None:
+            watch("gauger_ledger_rows_waiting", lambda: ledger.waiting)
+            watch("gauger_ledger_segments", lambda: ledger.kept)
+            watch("gauger_ledger_disk_bytes", lambda: ledger.disk_bytes)
+            watch("gauger_ledger_rows_total", lambda: ledger.rows)
+            watch("gauger_ledger_rows_dropped_total", lambda: ledger.dropped)
+            watch("gauger_ledger_bytes_total", lambda: ledger.bytes)
+            watch("gauger_ledger_errors_total", lambda: ledger.errors)
         self.metrics.policy(self.policy.id, self.policy.version, self.policy.digest)
+
+    def record_policy(self) -> None:
+        """The row that says by which policy the rows after it were ruled."""
+        policy, journal = self.policy, self.journal
+        source = next(iter(policy.files), policy.source)
+        row = Adopted(
+            journal.next(), self.clock.now(), policy.digest, policy.id, policy.version, source, dict(policy.files)
+        )
+        journal.append(row)
 
     def adopt(self, policy: Policy, directory: Directory) -> None:
         """Puts new rules in force for the requests that come from now on. State stays."""
@@ -81,7 +101,9 @@ class Core:
             if self.jwks is not None:
                 self._former.append(self.jwks)
             self.jwks = None if policy.identity.jwt is None else Jwks(policy.identity.jwt, self.http)
-        self.policy, self.directory = policy, directory
+        before, self.policy, self.directory = self.policy, policy, directory
+        if (policy.digest, policy.files) != (before.digest, before.files):
+            self.record_policy()
         self.metrics.policy(policy.id, policy.version, policy.digest)
 
     async def keep_leases(self) -> None:
@@ -113,10 +135,12 @@ class Core:
         return untrusted_headers(self.policy.identity, peer, self.trusted)
 
     async def aclose(self) -> None:
-        """Flushes the lines and ends what runs beside the requests."""
+        """Flushes the lines and the ledger, and ends what runs beside the requests."""
         for jwks in (self.jwks, *self._former):
             if jwks is not None:
                 await jwks.aclose()
         await self.http.aclose()
         self.tracer.close()
         self.lines.close()
+        if self.ledger is not None:
+            self.ledger.close()

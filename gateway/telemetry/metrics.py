@@ -36,12 +36,19 @@ GAUGES = {
     "gauger_upstream_connections": ("connections to upstreams", "state"),
     "gauger_clock_skew_seconds": ("how far the wall clock is ahead of ours", ""),
     "gauger_log_waiting": ("request lines that wait to be written", ""),
+    "gauger_ledger_rows_waiting": ("rows that wait to be written to the ledger's segments", ""),
+    "gauger_ledger_segments": ("segments of the ledger that are kept", ""),
+    "gauger_ledger_disk_bytes": ("bytes of the ledger's segments on disk", ""),
 }
 """Gauges that are read at a scrape: name -> help, label."""
 
 COUNTED = {
     "gauger_ledger_evicted_live_total": ("limit cells evicted before they were full again: limits can be bypassed", ""),
     "gauger_log_dropped_total": ("request lines that were never written", ""),
+    "gauger_ledger_rows_total": ("rows written to the ledger's segments", ""),
+    "gauger_ledger_rows_dropped_total": ("rows that were never written to the ledger's segments", ""),
+    "gauger_ledger_bytes_total": ("bytes written to the ledger's segments, before compression", ""),
+    "gauger_ledger_errors_total": ("attempts at writing the ledger's segments that failed", ""),
 }
 """Counters that are kept elsewhere and read at a scrape: name -> help, label."""
 

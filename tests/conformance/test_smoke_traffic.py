@@ -119,7 +119,7 @@ def check_records(g: Running, requests: list[dict[str, Any]], statuses: dict[str
 
 def check_rows(g: Running, count: int) -> None:
     """Rows pair up, and what the accounts hold is a fold over them."""
-    assert [row.seq for row in g.rows] == list(range(1, 2 * count + 1))
+    assert [row.seq for row in g.rows] == list(range(3, 2 * count + 3))
     states: dict[str, AccountState] = {}
     ruled: dict[str, Ruled] = {}
     for row in g.rows:
