@@ -2,13 +2,19 @@
 
 A key that the model server has never accepted stays in the probation table, so made-up keys can push out each other
 and nobody else. Both tables evict the least recently used account; the same rows in the same order evict the same.
+
+Throttles and blocks that last live in a table of their own: whoever floods the gateway with keys can't have them
+forgotten, and neither can the account itself by going quiet. When it is full, the one changed longest ago goes.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from gateway.decide import AccountState
+from gateway.policy.model import Sanction
 
 __all__ = ["MemoryAccounts"]
 
@@ -19,12 +25,15 @@ EMPTY = AccountState()
 class MemoryAccounts:
     """account id -> AccountState. `update` is one critical section: nothing awaits inside."""
 
-    def __init__(self, capacity: int = 100_000, probation: int = 4096) -> None:
+    def __init__(self, capacity: int = 100_000, probation: int = 4096, sanctioned: int = 65_536) -> None:
         self._capacity = capacity
         self._probation_capacity = probation
         self._accounts: OrderedDict[str, AccountState] = OrderedDict()
         self._probation: OrderedDict[str, AccountState] = OrderedDict()
+        self._sanctions: OrderedDict[str, dict[str, Sanction]] = OrderedDict()
+        self._sanctioned = sanctioned
         self.evicted = 0
+        self.evicted_sanctions = 0
 
     def __len__(self) -> int:
         return len(self._accounts) + len(self._probation)
@@ -36,11 +45,18 @@ class MemoryAccounts:
 
     def get(self, account: str) -> AccountState:
         """The state of an account; a fresh one where nothing is remembered."""
-        return self._accounts.get(account) or self._probation.get(account) or EMPTY
+        state = self._accounts.get(account) or self._probation.get(account) or EMPTY
+        if self._sanctions:
+            lasting = self._sanctions.get(account)
+            if lasting is not None and state.sanctions is not lasting:
+                return msgspec.structs.replace(state, sanctions=lasting)
+        return state
 
     def update(self, account: str, transition: Callable[[AccountState], tuple[AccountState, T]]) -> T:
         """Replaces an account's state by what `transition` returns. If it raises, the old state stays."""
         after, result = transition(self.get(account))
+        if after.sanctions or self._sanctions:
+            self._keep(account, after.sanctions)
         if after.proven:
             self._probation.pop(account, None)
             self._accounts[account] = after
@@ -54,3 +70,18 @@ class MemoryAccounts:
             if len(self._probation) > self._probation_capacity:
                 self._probation.popitem(last=False)
         return result
+
+    @property
+    def sanctioned(self) -> int:
+        """Accounts with a throttle or block that lasts, or lasted when they were last seen."""
+        return len(self._sanctions)
+
+    def _keep(self, account: str, sanctions: dict[str, Sanction]) -> None:
+        if not sanctions:
+            self._sanctions.pop(account, None)
+        elif self._sanctions.get(account) is not sanctions:
+            self._sanctions[account] = sanctions
+            self._sanctions.move_to_end(account)
+            if len(self._sanctions) > self._sanctioned:
+                self._sanctions.popitem(last=False)
+                self.evicted_sanctions += 1
