@@ -210,7 +210,8 @@ def test_an_exception_that_comes_later_softens_what_lasts() -> None:
 
 def test_of_two_exceptions_the_softer_one_holds() -> None:
     two = EXCEPTION.replace("BECOMES", "becomes: throttle,") + (
-        "  - {id: older, silences: [stop], when: req.n > 1, becomes: allow, owner: me, reason: r, expires: 2027-01-31}\n"
+        "  - {id: older, silences: [stop], when: req.n > 1, becomes: allow,\n"
+        "     expires: 2027-01-31, owner: me, reason: r}\n"
     )
     _, verdict = say(policy(TWO, two), msgspec.structs.replace(CHAT, n=2), now=1_796_000_000 * SECOND)
     assert verdict.excepted == {"stop": "older", "slow": "deal"}

@@ -1,18 +1,16 @@
 """Shell. `gauger test FILE`: runs the tests that a policy carries."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from xml.sax.saxutils import escape, quoteattr
 
 import click
 
-from gateway.documents import render
 from gateway.errors import Mistake
 from gateway.files import resolver, text_of
-from gateway.policy.loader import read
-from gateway.policy.model import Policy
+from gateway.policy.loader import Loaded, read
 from gateway.stores.memory import MemoryLimits
 from gateway.trials import Result, run
 
@@ -38,25 +36,24 @@ def command(files: tuple[str, ...], only: str | None, junit: Path | None, verbos
         if loaded.policy is None:
             failed += 1
             for finding in loaded.findings:
-                click.echo(render(finding, content.decode("utf-8", "replace")))
+                click.echo(str(finding))
             continue
         began = perf_counter()
         chosen = [each for each in loaded.policy.tests if only is None or only in each.name]
         results = run(loaded.policy, MemoryLimits, chosen)
         suites.append((source, perf_counter() - began, results))
         failed += sum(not result.ok for result in results)
-        _show(source, loaded.policy, loaded.document, results, verbose=verbose, partly=only is not None)
+        _show(source, loaded, results, verbose=verbose, partly=only is not None)
     if junit is not None:
         _write(junit, _junit(suites))
     sys.exit(1 if failed else 0)
 
 
-def _show(
-    source: str, policy: Policy, document: object, results: Sequence[Result], *, verbose: bool, partly: bool
-) -> None:
+def _show(source: str, loaded: Loaded, results: Sequence[Result], *, verbose: bool, partly: bool) -> None:
+    assert loaded.document is not None
     for result in results:
         if not result.ok:
-            place = document.value((*result.example.path, "name"))  # type: ignore[attr-defined]
+            place = loaded.document.value((*result.example.path, "name"))
             click.echo(f"{source}:{place.line}:{place.column}: FAIL  {result.example.name}")
             for failure in result.failures:
                 click.echo(f"      {failure}")
@@ -64,25 +61,25 @@ def _show(
             click.echo(f"  ok    {result.example.name}")
     bad = sum(not result.ok for result in results)
     click.echo(f"{source}: {len(results) - bad} passed, {bad} failed")
-    if not partly:
-        for line in untested(policy, results):
+    if results and not partly:
+        for line in _one_sided(source, loaded, results):
             click.echo(f"  {line}")
 
 
-def untested(policy: Policy, results: Iterable[Result]) -> list[str]:
-    """Rules that no test shows from both sides."""
-    every = list(results)
-    held = {rule for result in every for rule in result.rules}
-    not_held = {rule.id for rule in policy.rules if any(rule.id not in result.rules for result in every)}
-    lines = []
-    live = [rule.id for rule in policy.rules if rule.mode != "draft"]
-    for what, ids in (
-        ("in no test holds", [rule for rule in live if rule not in held]),
-        ("in every test holds", [rule for rule in live if rule not in not_held and rule in held]),
-    ):
-        if ids:
-            lines.append(f"{what}: {', '.join(ids)}")
-    return lines
+def _one_sided(source: str, loaded: Loaded, results: Sequence[Result]) -> list[str]:
+    """The file's own rules that its tests show from one side only. Those of a pack have their tests there."""
+    document, file = loaded.document, loaded.file
+    assert document is not None
+    assert file is not None
+    own = [
+        rule.id
+        for at, rule in enumerate(file.rules)
+        if rule.mode != "draft" and document.finding(("rules", at), "").file == source
+    ]
+    never = [rule for rule in own if not any(rule in result.rules for result in results)]
+    always = [rule for rule in own if all(rule in result.rules for result in results)]
+    said = (("these rules hold in no test", never), ("these rules hold in every test", always))
+    return [f"{what}: {', '.join(rules)}" for what, rules in said if rules]
 
 
 def _junit(suites: Sequence[tuple[str, float, Sequence[Result]]]) -> str:
