@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.policy.compiler import Slots, condition, quantity
-from gateway.policy.evidence import bayes_factor, family, interpolate, support
+from gateway.policy.evidence import family, interpolate, support, weigher
 from gateway.policy.expressions import Node
 from gateway.policy.model import Evidence, ListOf, Scorecard
 from gateway.policy.names import Name
@@ -42,10 +42,26 @@ class Card:
     ) -> None:
         self.card = card
         self._needs = condition(parsed[card.needs], slots, names, lists) if card.needs else None
-        self._lines = [_Line(line, slots, names, lists, parsed) for line in card.evidence]
+        self._requests = slots.of(REQUESTS)
+        self._lines = [(line, self._worth(line, slots, names, lists, parsed)) for line in card.evidence]
         self._slot = slots.of(f"score.{card.id}")
         self._families = slots.of(f"score.{card.id}.families")
         self._corroborated = slots.of(f"score.{card.id}.corroborated")
+
+    def _worth(
+        self,
+        line: Evidence,
+        slots: Slots,
+        names: Mapping[str, Name],
+        lists: Mapping[str, ListOf],
+        parsed: Mapping[str, Node],
+    ) -> Callable[[Values], float]:
+        """What a line counts, in dB; where something is missing it says nothing."""
+        if line.kind == "rate":
+            return _rate(line, slots.of(f"{line.text}.hits"), slots.of(f"{line.text}.of"))
+        if line.kind == "read":
+            return _read(line, quantity(parsed[line.text], slots, names, lists), self._requests)
+        return _when(line, condition(parsed[line.text], slots, names, lists))
 
     def score(self, values: Values, scores: Scores, entity: str) -> None:
         """Adds this card's score, and writes it into its slots. What a test has given is not worked out again."""
@@ -59,18 +75,26 @@ class Card:
             return
         counted: dict[str, float] = {}
         pieces: dict[str, list[tuple[float, float]]] = {}
-        for line in self._lines:
-            db = line.db(values)
+        requests = values[self._requests] or 0.0
+        for line, worth in self._lines:
+            if line.after and requests < line.after:
+                continue
+            db = worth(values)
             if db:
+                db = db if db < line.ceiling else line.ceiling
                 counted[line.id] = round(db, 2)
-                pieces.setdefault(line.family, []).append((db, line.ceiling))
+                piece = (db, line.ceiling)
+                if line.family in pieces:
+                    pieces[line.family].append(piece)
+                else:
+                    pieces[line.family] = [piece]
         total = prior
         sums: dict[str, float] = {}
         for name, found in pieces.items():
             kind = card.families[name]
-            sums[name] = worth = round(family(found, ceiling=kind.ceiling, correlation=kind.correlation), 2)
-            total += worth
-        strong = [name for name, worth in sums.items() if worth >= STRONG]
+            sums[name] = total_of = round(family(found, ceiling=kind.ceiling, correlation=kind.correlation), 2)
+            total += total_of
+        strong = [name for name, db in sums.items() if db >= STRONG]
         values[self._slot] = scores.scores[card.id] = round(total, 2)
         values[self._families] = len(strong)
         values[self._corroborated] = len(strong) >= 2 and not WITNESSES.isdisjoint(strong)
@@ -79,42 +103,14 @@ class Card:
             scores.families[card.id] = sums
 
 
-class _Line:
-    """One line of a card. Below its `after`, and where something is missing, it says nothing."""
-
-    def __init__(
-        self,
-        line: Evidence,
-        slots: Slots,
-        names: Mapping[str, Name],
-        lists: Mapping[str, ListOf],
-        parsed: Mapping[str, Node],
-    ) -> None:
-        self.id, self.family, self.ceiling = line.id, line.family, line.ceiling
-        self._after = line.after
-        self._requests = slots.of(REQUESTS)
-        if line.kind == "rate":
-            self._worth = _rate(line, slots.of(f"{line.text}.hits"), slots.of(f"{line.text}.of"))
-        elif line.kind == "read":
-            self._worth = _read(line, quantity(parsed[line.text], slots, names, lists), self._requests)
-        else:
-            self._worth = _when(line, condition(parsed[line.text], slots, names, lists))
-
-    def db(self, values: Values) -> float:
-        """dB that the line counts, at most its ceiling."""
-        if self._after and not (values[self._requests] or 0.0) >= self._after:
-            return 0.0
-        return min(self.ceiling, self._worth(values))
-
-
 def _rate(line: Evidence, hits: int, of: int) -> Callable[[Values], float]:
-    null, alternative = line.null, line.alternative
+    weigh = weigher(line.null, line.alternative)
 
     def worth(values: Values) -> float:
         n = values[of]
         if not n:
             return 0.0
-        return support(n) * bayes_factor(values[hits] or 0.0, n, null, alternative)
+        return support(n) * weigh(values[hits] or 0.0, n)
 
     return worth
 

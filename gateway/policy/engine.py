@@ -27,6 +27,7 @@ from gateway.policy.schedule import awake
 __all__ = ["Engine", "Reflected", "Ruling"]
 
 MAX_SANCTIONS = 32  # that last for one account; the newest are kept
+REMEMBERED = 256  # sets of missing names
 Values = list[Any]
 
 
@@ -61,7 +62,9 @@ class _Set:
         self.at = {rule.id: at for at, rule in enumerate(self.rules)}
         self.nodes = [node for _, node in rules]
         self.run: Callable[[Values], tuple[list[int], list[int]]] = ruleset(self.nodes, slots, names, lists)
-        self.read = [[(name, slots.of(name)) for name in names_in(node)] for node in self.nodes]
+        self.read = [[(name, slots.of(name)) for name in names_in(node) if names[name].missing] for node in self.nodes]
+        self._may_be_missing = sorted({slot for read in self.read for _, slot in read})
+        self._told: dict[tuple[Any, ...], dict[str, tuple[str, ...]]] = {}
         self.timed = any(rule.active is not None for rule in self.rules)
         self.lenient = any(rule.on_missing == "match" for rule in self.rules)
 
@@ -77,6 +80,19 @@ class _Set:
         if self.lenient:
             hold = sorted(hold + [at for at in absent if rules[at].on_missing == "match"])
         return [rules[at] for at in hold], missing
+
+    def _missing(self, absent: list[int], values: Values) -> dict[str, tuple[str, ...]]:
+        """The names that are missing, by rule. The same few sets come again and again: that saves time, no value."""
+        key = (*absent, None, *[values[slot] is None for slot in self._may_be_missing])
+        told = self._told.get(key)
+        if told is None:
+            if len(self._told) >= REMEMBERED:
+                self._told.clear()
+            told = self._told[key] = {
+                self.rules[at].id: tuple([name for name, slot in self.read[at] if values[slot] is None])
+                for at in absent
+            }
+        return told
 
     @staticmethod
     def _awake(rule: Rule, now: int) -> bool:

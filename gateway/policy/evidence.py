@@ -5,10 +5,10 @@ Evidence adds up within a family with a discount for what goes together, and eac
 of trace alone never decides. A score is a function of decayed counts and not a running sum: an account heals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import lgamma, log
 
-__all__ = ["FLOOR", "HALF", "Beta", "beta_of", "bayes_factor", "family", "interpolate", "support"]
+__all__ = ["FLOOR", "HALF", "Beta", "beta_of", "bayes_factor", "family", "interpolate", "support", "weigher"]
 
 Beta = tuple[float, float]
 """The parameters (a, b) of a beta distribution."""
@@ -36,14 +36,31 @@ def bayes_factor(hits: float, of: float, null: Beta, alternative: Beta) -> float
     The null is hierarchical: owners differ in their share, so one heavy habit isn't n independent coincidences.
     Without decay this is a test martingale under the null (Ville: P(sup >= 1/p) <= p); with decay it is not.
     """
-    hits = min(max(hits, 0.0), of)
-    if of <= 0.0:
-        return 0.0
-    misses = of - hits
+    return weigher(null, alternative)(hits, of)
+
+
+def weigher(null: Beta, alternative: Beta) -> Callable[[float, float], float]:
+    """`bayes_factor` for one null and alternative, with what doesn't depend on the counts worked out once."""
     (a0, b0), (a1, b1) = null, alternative
-    return DECIBANS * (
-        _ln_beta(a1 + hits, b1 + misses) - _ln_beta(a1, b1) - _ln_beta(a0 + hits, b0 + misses) + _ln_beta(a0, b0)
-    )
+    s0, s1 = a0 + b0, a1 + b1
+    constant = lgamma(s1) - lgamma(a1) - lgamma(b1) - lgamma(s0) + lgamma(a0) + lgamma(b0)
+
+    def weigh(hits: float, of: float) -> float:
+        if of <= 0.0:
+            return 0.0
+        hits = 0.0 if hits < 0.0 else of if hits > of else hits
+        misses = of - hits
+        return DECIBANS * (
+            lgamma(a1 + hits)
+            + lgamma(b1 + misses)
+            - lgamma(s1 + of)
+            - lgamma(a0 + hits)
+            - lgamma(b0 + misses)
+            + lgamma(s0 + of)
+            + constant
+        )
+
+    return weigh
 
 
 def interpolate(points: Sequence[tuple[float, float]], x: float) -> float:
@@ -73,6 +90,10 @@ def family(
     traces of one habit are not two habits, and yet one more trace never lowers it. What speaks against it is summed in
     the same way. A piece whose own ceiling is above the family's lifts the family's for that piece alone.
     """
+    if len(evidence) == 1:
+        db, own = evidence[0]
+        most = own if own > ceiling else ceiling
+        return max(floor, min(db, own, most))
     raised = sorted((min(db, own) for db, own in evidence if db > 0.0), reverse=True)
     lowered = sorted((-db for db, _ in evidence if db < 0.0), reverse=True)
     against = _discounted(lowered, correlation)
@@ -89,7 +110,3 @@ def _discounted(strongest: Sequence[float], correlation: float) -> float:
         total += db
         best = max(best, total / (1.0 + at * correlation))
     return best
-
-
-def _ln_beta(a: float, b: float) -> float:
-    return lgamma(a) + lgamma(b) - lgamma(a + b)
