@@ -23,7 +23,7 @@ from gateway.edge.upstream import Upstream
 from gateway.errors import Mistake
 from gateway.ledger.line import Service
 from gateway.ledger.record import Opened
-from gateway.pepper import load_pepper
+from gateway.pepper import load_pepper, load_tag_key
 from gateway.policy.loader import PolicyErrors
 from gateway.policy.loader import load as load_policy
 from gateway.policy.model import Policy
@@ -130,6 +130,7 @@ def build_core(
         policy=policy,
         directory=directory,
         pepper=load_pepper(settings),
+        tag_key=_tag_key(settings),
         trusted=networks(settings.trusted_proxies),
         admission=admission,
         limits=limits,
@@ -181,6 +182,16 @@ def _open(core: Core, settings: Settings) -> None:
     )
     core.journal.append(row)
     core.record_policy()
+
+
+def _tag_key(settings: Settings) -> bytes | None:
+    """None where there is no key and none can be made: said here, and no tag is sent on."""
+    try:
+        return load_tag_key(settings)
+    except OSError as error:
+        hint = "set GAUGER_TAG_KEY, or GAUGER_STATE_DIR to a folder that this process may write"
+        events.get("app").warning("tags are not sent on", error=error.strerror, hint=hint)
+        return None
 
 
 def networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -44,6 +44,7 @@ OPENAI_TYPE: dict[Kind, str] = {
 }
 ANTHROPIC_TYPE = {
     401: "authentication_error",
+    402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
     408: "timeout_error",
@@ -51,15 +52,18 @@ ANTHROPIC_TYPE = {
     414: "request_too_large",
     429: "rate_limit_error",
     431: "request_too_large",
+    451: "permission_error",
     503: "overloaded_error",
     504: "timeout_error",
 }
 GEMINI_STATUS = {
     401: "UNAUTHENTICATED",
+    402: "PERMISSION_DENIED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
     429: "RESOURCE_EXHAUSTED",
+    451: "PERMISSION_DENIED",
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
     502: "UNAVAILABLE",

@@ -18,6 +18,7 @@ from gateway.telemetry import events
 __all__ = ["Reloader"]
 
 SETTLE = 0.05  # s that a changed file must stay as it is: half of a file may be a policy too, with half of its limits
+TRIES = 5  # at reading files that are being written
 Rules = tuple[Policy, Directory]
 
 log = events.get("reload")
@@ -40,6 +41,16 @@ class Reloader:
     def ask(self) -> None:
         """Has `run` read the files again now, changed or not."""
         self._asked.set()
+
+    async def now(self) -> tuple[bool, list[str]]:
+        """Reads the files again now, changed or not. True, or False and every finding in them: the old ones stay."""
+        for _ in range(TRIES):
+            digest = await asyncio.to_thread(self._digest)
+            found = await asyncio.to_thread(self._read)
+            if await asyncio.to_thread(self._digest) == digest:
+                return self._take(digest, found, force=True), self._refused.splitlines()
+            await asyncio.sleep(SETTLE)
+        return False, ["the files change while they are read"]
 
     def look(self, *, force: bool = False) -> bool:
         """Reads the files again if they changed. True = something new is in force now."""
@@ -90,13 +101,13 @@ class Reloader:
 
     def _refuse(self, error: Exception, new: bool) -> None:
         """Says so once, and not at every look."""
-        said = error.message if isinstance(error, Mistake) else type(error).__name__
+        said = str(error) if isinstance(error, Mistake) else type(error).__name__
         new, self._refused = new or said != self._refused, said
         if not new:
             return
-        place, hint = (error.place, error.hint) if isinstance(error, Mistake) else ("", "")
+        what, place, hint = (error.message, error.place, error.hint) if isinstance(error, Mistake) else (said, "", "")
         self._core.metrics.policy_reload("refused")
-        log.warning("reload refused", error=said, place=place, hint=hint, kept=self._core.policy.digest)
+        log.warning("reload refused", error=what, place=place, hint=hint, kept=self._core.policy.digest)
 
     def _digest(self) -> str:
         total = hashlib.sha256()

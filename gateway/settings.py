@@ -38,7 +38,10 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address of the data port")
     port: Port = Field(default=8080, description="the data port: it only proxies")
     ops_host: str = Field(default="127.0.0.1", description="address of the operator's port")
-    ops_port: Port = Field(default=8081, description="the operator's port: /livez, /readyz, /metrics")
+    ops_port: Port = Field(default=8081, description="the operator's port: /livez, /readyz, /metrics, /-/…")
+    ops_token: SecretStr | None = Field(
+        default=None, min_length=16, description="bearer token that the operator's port asks of who changes things"
+    )
     tls_cert: Path | None = Field(default=None, description="PEM certificate chain of the data port")
     tls_key: Path | None = Field(default=None, description="PEM key of the data port")
 
@@ -66,11 +69,14 @@ class Settings(BaseSettings):
         default=(),
         description="networks whose forwarded addresses and identity headers are believed (comma-separated CIDRs)",
     )
-    state_dir: Path = Field(default=Path(".gauger"), description="folder of the pepper")
+    state_dir: Path = Field(default=Path(".gauger"), description="folder of the pepper and the tag key")
     pepper: SecretStr | None = Field(
         default=None, description="secret that keys are hashed with; none = a file in state_dir"
     )
     pepper_former: SecretStr | None = Field(default=None, description="the pepper before, for reading only")
+    tag_key: SecretStr | None = Field(
+        default=None, description="secret that `gauger-tag` is signed with; none = a file in state_dir"
+    )
     reload_interval: float = Field(
         default=2.0, ge=0, le=3600, description="s between looks at policy and accounts; 0 = never"
     )

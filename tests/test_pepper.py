@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from gateway.errors import Mistake
 from gateway.identity import key_digest
-from gateway.pepper import Pepper, load_pepper
+from gateway.pepper import Pepper, load_pepper, load_tag_key
 
 SECRET = "correct horse battery staple"
 
@@ -20,6 +20,7 @@ class Given(NamedTuple):
     state_dir: Path
     pepper: SecretStr | None = None
     pepper_former: SecretStr | None = None
+    tag_key: SecretStr | None = None
 
 
 def test_a_pepper_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
@@ -116,3 +117,32 @@ def test_a_file_that_is_not_text_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "pepper").chmod(0o600)
     with pytest.raises(Mistake, match="not text"):
         load_pepper(Given(tmp_path))
+
+
+def test_the_tag_key_is_the_secret_s_own_text(tmp_path: Path) -> None:
+    made = load_tag_key(Given(tmp_path))
+    file = tmp_path / "tag-key"
+    assert load_tag_key(Given(tmp_path)) == made == file.read_text().strip().encode()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["tag-key"]
+    assert load_tag_key(Given(tmp_path / "other", tag_key=SecretStr(f"{SECRET}\n"))) == SECRET.encode()
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_tag_key_is_as_private_as_the_pepper_and_not_the_same(tmp_path: Path) -> None:
+    load_pepper(Given(tmp_path))
+    load_tag_key(Given(tmp_path))
+    file = tmp_path / "tag-key"
+    assert file.read_text() != (tmp_path / "pepper").read_text()
+    file.chmod(0o640)
+    with pytest.raises(Mistake, match=r"tag key.*0640"):
+        load_tag_key(Given(tmp_path))
+    with pytest.raises(Mistake, match="16 to 4096 characters") as caught:
+        load_tag_key(Given(tmp_path, tag_key=SecretStr("short")))
+    assert caught.value.place == "GAUGER_TAG_KEY"
+
+
+def test_where_no_tag_key_can_be_made_the_caller_decides(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OSError, match="taken"):
+        load_tag_key(Given(tmp_path / "taken"))

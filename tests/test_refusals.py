@@ -86,7 +86,9 @@ def test_gemini_hears_of_a_rate_limit_in_google_rpc() -> None:
     [
         ("bad_request", 400, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
         ("unauthenticated", 401, "invalid_request_error", "authentication_error", "UNAUTHENTICATED"),
+        ("forbidden", 402, "request_forbidden", "billing_error", "PERMISSION_DENIED"),
         ("forbidden", 403, "request_forbidden", "permission_error", "PERMISSION_DENIED"),
+        ("forbidden", 451, "request_forbidden", "permission_error", "PERMISSION_DENIED"),
         ("not_found", 404, "invalid_request_error", "not_found_error", "NOT_FOUND"),
         ("timeout", 408, "request_timeout", "timeout_error", "DEADLINE_EXCEEDED"),
         ("too_large", 413, "invalid_request_error", "request_too_large", "INVALID_ARGUMENT"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-__all__ = ["Clamped", "Effects"]
+__all__ = ["Clamped", "Effects", "Value"]
 
 Value = int | float | bool | None
 Clamped = tuple[Value, Value]

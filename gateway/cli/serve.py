@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 from contextlib import AsyncExitStack
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,10 @@ async def serve(settings: Settings) -> None:
         data = make_server(
             gate, settings.host, settings.port, bounds_of(settings), on_refusal=lambda r: refused_below(core, r)
         )
-        ops = make_server(operator_app(core), settings.ops_host, settings.ops_port, bounds_of(settings, tls=False))
         reloader = Reloader(core, lambda: rule_files(settings, core.policy), lambda: read_rules(settings))
+        token = settings.ops_token.get_secret_value() if settings.ops_token is not None else None
+        operator = operator_app(core, reloader, token=token, local=_is_loopback(settings.ops_host))
+        ops = make_server(operator, settings.ops_host, settings.ops_port, bounds_of(settings, tls=False))
         tasks = [asyncio.create_task(core.keep_leases()), asyncio.create_task(reloader.run(settings.reload_interval))]
         for task in tasks:
             stack.callback(task.cancel)
@@ -95,15 +98,19 @@ def _on_signals(core: Core, reloader: Reloader, stop: asyncio.Event) -> None:
             log.info("draining", inflight=core.admission.inflight)
         stop.set()
 
-    def switch() -> None:
-        core.kill = not core.kill
-        log.warning("kill switch", enforcing=not core.kill)
-
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, end)
     loop.add_signal_handler(signal.SIGINT, end)
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
-    loop.add_signal_handler(signal.SIGUSR1, switch)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: core.switch(enforcing=core.kill))
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address that is listened on."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _banner(settings: Settings, core: Core, data: Server, ops: Server, upstream: str | None) -> None:

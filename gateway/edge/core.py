@@ -52,6 +52,7 @@ class Core:
     clock: Clock = field(default_factory=Clock)
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)  # the control plane's
     jwks: Jwks | None = None
+    tag_key: bytes | None = None  # None = tags are recorded and not sent on
     kill: bool = False
     usage_ask: bool = False
     log_format: str = "gauger"
@@ -76,6 +77,8 @@ class Core:
         watch("gauger_clock_skew_seconds", lambda: self.clock.skew)
         watch("gauger_log_waiting", lambda: lines.waiting)
         watch("gauger_log_dropped_total", lambda: lines.dropped)
+        ends = "gauger_exception_expires_timestamp_seconds"
+        watch(ends, lambda: {each.id: each.expires / 1e6 for each in self.policy.exceptions})
         if (ledger := self.ledger) is not None:
             watch("gauger_ledger_rows_waiting", lambda: ledger.waiting)
             watch("gauger_ledger_segments", lambda: ledger.kept)
@@ -105,6 +108,11 @@ class Core:
         if (policy.digest, policy.files) != (before.digest, before.files):
             self.record_policy()
         self.metrics.policy(policy.id, policy.version, policy.digest)
+
+    def switch(self, enforcing: bool) -> None:
+        """The kill switch, for the requests that come from now on: off, everything is decided and nothing is done."""
+        self.kill = not enforcing
+        log.warning("kill switch", enforcing=enforcing)
 
     async def keep_leases(self) -> None:
         """Renews the leases of long streams until cancelled: a lease is a promise with a deadline."""

@@ -114,6 +114,11 @@ class Exchange:
         """The first value of a request field; empty where there is none."""
         return next((value for found, value in self.headers if found == name), b"")
 
+    async def gone(self) -> None:
+        """Returns when the client has left. Only where nothing of the request's body is left to come."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def receive(self) -> Message:
         """The wrapped app's receive: the body that we read (or changed), else what streams through, counted."""
         body = self.body

@@ -8,7 +8,7 @@ import msgspec
 from gateway.decide import Facts, Outcome, Verdict
 from gateway.edge.core import Core
 from gateway.edge.exchange import Exchange
-from gateway.errors import Refusal
+from gateway.errors import Kind, Refusal
 from gateway.identity import Caller
 from gateway.ledger.line import Line, Shown, Timings, encode, line
 from gateway.ledger.mapping import to_ecs, to_otel
@@ -22,19 +22,23 @@ __all__ = ["NOBODY", "answer", "outcome", "refusal_for", "refused_below", "refra
 NOBODY = Caller(account="-")
 """The caller of a request that was refused before we knew who asks: nothing is remembered of it."""
 
+BLOCKS: dict[int, Kind] = {400: "bad_request", 404: "not_found", 429: "rate_limited", 503: "overloaded"}
+"""Status of a policy's block -> what kind of refusal its dialect speaks of, where it isn't `forbidden`."""
+
 BACKGROUND = (("queued",), ("in_progress",))
 """What an answer says that is none yet (OpenAI Responses with `background`)."""
 
 
-def refusal_for(verdict: Verdict) -> Refusal:
-    """What a caller is told when the policy refuses before any limit is met."""
+def refusal_for(x: Exchange, verdict: Verdict) -> Refusal:
+    """What a caller is told when the policy refuses before any limit is met: never which rule it was."""
     if verdict.refuse == "path_not_allowed":
         return Refusal("forbidden", 403, "path_not_allowed", "This path is not served here.", retry=False)
     if verdict.refuse == "policy_error":
         return Refusal("overloaded", 503, "policy_error", "The gateway could not judge this request.")
-    return Refusal(
-        "forbidden", verdict.effects.block or 403, verdict.refuse, "The policy does not allow this.", retry=False
-    )
+    status, until = verdict.effects.block or 403, verdict.effects.until
+    wait = max(0, until - x.now) / 1e6 if until and status in (429, 503) else None  # a 403 doesn't end by waiting
+    detail = f"This request is not allowed by policy; appeal with id {x.id}."
+    return Refusal(BLOCKS.get(status, "forbidden"), status, verdict.refuse, detail, retry=False, retry_after=wait)
 
 
 def unread(x: Exchange) -> Observation:
@@ -116,6 +120,7 @@ def report(core: Core, x: Exchange, ruled: Ruled, settled: Settled) -> None:
             parse=_us(times, "parse"),
             decide=_us(times, "decide"),
             limit=_us(times, "limit"),
+            delay=_us(times, "delay"),
             ttfb=(x.head_at - x.started) // 1000 if x.head_at and x.relayed else None,
             ttft=first,
             total=total,
@@ -138,6 +143,14 @@ def report(core: Core, x: Exchange, ruled: Ruled, settled: Settled) -> None:
         upstream=ended - x.asked if x.relayed else None,
         first_chunk=x.first_byte - x.asked if x.relayed and x.first_byte and seen.stream else None,
     )
+    verdict, reflection = ruled.verdict, settled.reflection
+    if verdict.rules or verdict.shadow or verdict.excepted or verdict.scores or reflection.rules or reflection.shadow:
+        core.metrics.judged(
+            (*verdict.rules, *reflection.rules),
+            (*verdict.shadow, *reflection.shadow),
+            verdict.excepted,
+            verdict.scores,
+        )
     if x.trace is not None:
         core.tracer.end(x.trace, made)
     write(core, made)

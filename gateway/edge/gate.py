@@ -5,7 +5,7 @@ from time import perf_counter_ns
 
 from gateway import dialects
 from gateway.decide import Facts, Reflection, Verdict, actual, judge, settle
-from gateway.edge import finish
+from gateway.edge import effects, finish
 from gateway.edge.core import Core
 from gateway.edge.exchange import Aborted, ASGIApp, ClientGone, Exchange, Receive, Scope, Send
 from gateway.edge.finish import NOBODY
@@ -22,7 +22,6 @@ from gateway.wire.http import canonical, internal
 __all__ = ["Gate"]
 
 log = events.get("gate")
-LARGE = 262_144  # bytes of a body that is read in a thread
 TRACE_FIELDS = frozenset({b"traceparent", b"tracestate"})
 
 
@@ -53,7 +52,7 @@ class Gate:
             x.caller = await self._identify(x)  # 2 identify
             await self._parse(x, receive)  # 3 parse, 4 observe: prompt text ends here
             self._judge(x)  # 5 measure, 6 judge
-            await self._act(x)  # 7 act
+            await self._act(x)  # 7 act: refuse, clamp, draw, tag, delay
             await self._relay(x)  # 8 relay
         except Refusal as refusal:
             await self._refuse(x, refusal, receive)
@@ -121,7 +120,7 @@ class Gate:
             body = await self.core.admission.body(x, receive)
             x.bytes_in = len(body)
             parsing = perf_counter_ns()
-            if len(body) > LARGE:  # reading it takes milliseconds, which are not taken from everybody else
+            if len(body) > effects.LARGE:  # reading it takes milliseconds, which are not taken from everybody else
                 x.calls, x.seen = await asyncio.to_thread(_read, dialect, route, body)
             else:
                 x.calls, x.seen = _read(dialect, route, body)
@@ -161,7 +160,8 @@ class Gate:
         assert verdict is not None
         assert policy is not None
         if verdict.refuse:
-            raise finish.refusal_for(verdict)
+            raise finish.refusal_for(x, verdict)
+        await effects.clamp(x, verdict.effects)
         started = perf_counter_ns()
         x.drawn = drawn = await core.limits.draw(x.id, verdict.draws, x.now)
         core.live[x.id] = x
@@ -170,6 +170,8 @@ class Gate:
         x.added = limit_headers(x.vendor, drawn.readings, x.now, ietf=shown.ietf, dialect=shown.dialect)
         if not drawn.ok:
             raise refusal_of(drawn.readings, policy.limits_of(x.caller.plan if x.caller else None))
+        effects.tag(x, verdict.effects, core.tag_key)
+        await effects.delay(x, verdict.effects)
 
     async def _relay(self, x: Exchange) -> None:
         x.relayed, x.asked = True, perf_counter_ns()

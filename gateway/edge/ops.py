@@ -1,5 +1,13 @@
-"""Shell. The operator's port: is it alive, is it ready, what does it count. Never on the data port."""
+"""Shell. The operator's port: is it alive, is it ready, what does it count, and its switches. Never on the data port.
 
+What changes something (`POST /-/reload`, `PUT /-/enforce`) is done for whoever has the token, or, where none is set,
+for whoever reaches an address that is this machine's alone; and never for a web page that a browser shows.
+"""
+
+import hmac
+from typing import Any, Protocol
+
+import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -7,11 +15,28 @@ from starlette.routing import Route
 
 from gateway.edge.core import Core
 
-__all__ = ["operator_app"]
+__all__ = ["Reloads", "operator_app"]
+
+LONGEST = 1024  # bytes of a request's body
 
 
-def operator_app(core: Core) -> Starlette:
-    """`/livez` (the loop turns), `/readyz` (send traffic here), `/metrics` (Prometheus text format)."""
+class Reloads(Protocol):
+    """What reads the policy and the accounts again (`gateway.reload.Reloader`)."""
+
+    async def now(self) -> tuple[bool, list[str]]:
+        """Whether they are in force, and else the findings."""
+        ...
+
+
+def operator_app(
+    core: Core, reloader: Reloads | None = None, *, token: str | None = None, local: bool = True
+) -> Starlette:
+    """`/livez` (the loop turns), `/readyz` (send traffic here), `/metrics` (Prometheus text format), `/-/policy`.
+
+    `POST /-/reload` reads the rules again: 200 with their digest, or 422 with the findings while the old ones stay.
+    `PUT /-/enforce` with `{"enforce": false}` is the kill switch. `token` is asked for by these two; `local`: only this
+    machine reaches the port.
+    """
 
     async def livez(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -31,4 +56,72 @@ def operator_app(core: Core) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(core.metrics.render(), media_type=core.metrics.content_type)
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
+    async def policy(_: Request) -> Response:
+        return JSONResponse(_in_force(core))
+
+    async def reload(request: Request) -> Response:
+        refused = _barred(request, token, local)
+        if refused is not None:
+            return refused
+        if reloader is None:
+            return _no(404, "nothing is reloaded here")
+        before = core.policy.digest
+        taken, findings = await reloader.now()
+        answer = {"digest": core.policy.digest, "changed": core.policy.digest != before}
+        return JSONResponse(answer if taken else {**answer, "findings": findings}, status_code=200 if taken else 422)
+
+    async def enforce(request: Request) -> Response:
+        refused = _barred(request, token, local)
+        if refused is not None:
+            return refused
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST:
+                return _no(413, f"the body is over {LONGEST} bytes")
+        try:
+            asked = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            asked = None
+        if not isinstance(asked, dict) or list(asked) != ["enforce"] or not isinstance(asked["enforce"], bool):
+            return _no(400, 'the body is {"enforce": true} or {"enforce": false}')
+        core.switch(enforcing=asked["enforce"])
+        return JSONResponse(_in_force(core))
+
+    return Starlette(
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            Route("/-/policy", policy),
+            Route("/-/reload", reload, methods=["POST"]),
+            Route("/-/enforce", enforce, methods=["PUT"]),
+        ]
+    )
+
+
+def _in_force(core: Core) -> dict[str, Any]:
+    policy = core.policy
+    return {
+        "id": policy.id,
+        "version": policy.version,
+        "digest": policy.digest,
+        "mode": policy.mode,
+        "enforcing": not core.kill,
+    }
+
+
+def _barred(request: Request, token: str | None, local: bool) -> Response | None:
+    """The answer to whoever may not change anything here; None for whoever may."""
+    if "origin" in request.headers:  # browsers send it along with whatever a page has them post, anywhere
+        return _no(403, "requests of web pages are not answered")
+    if token is None:
+        return None if local else _no(403, "set GAUGER_OPS_TOKEN: this port is not on loopback")
+    given = request.headers.get("authorization", "").encode("latin-1")
+    if hmac.compare_digest(given, b"Bearer " + token.encode()):
+        return None
+    return JSONResponse({"error": "the token is missing or wrong"}, 401, {"www-authenticate": "Bearer"})
+
+
+def _no(status: int, why: str) -> Response:
+    return JSONResponse({"error": why}, status)

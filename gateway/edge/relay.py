@@ -1,9 +1,9 @@
 """Shell. Rung 8: a streaming reverse proxy as an ASGI app. Bytes pass unchanged, as soon as they arrive, both ways.
 
 What is not passed on, and nothing else (RFC 9110 section 7.6.1): the hop-by-hop fields and whatever `Connection`
-names, on the way up and on the way down; `Expect`, because the server has answered it; `gauger-*` fields from outside;
-`Host`, which becomes the upstream's. `Via` is added on the way up (RFC 9110 section 7.6.3). Framing is our own on both
-sides, so what one side understood is what the other is told.
+names, on the way up and on the way down; `Expect`, because the server has answered it; `gauger-*` fields, unless a gate
+in front put them there; `Host`, which becomes the upstream's. `Via` is added on the way up (RFC 9110 section 7.6.3).
+Framing is our own on both sides, so what one side understood is what the other is told.
 """
 
 import asyncio
@@ -126,7 +126,7 @@ class Relay:
         self, scope: Scope, receive: Receive, send: Send, vendor: Vendor, target: bytes, headers: Headers
     ) -> None:
         upstream = self.upstreams[vendor]
-        up, length, chunked, host = _upward(headers)
+        up, length, chunked, host = _upward(headers, judged=scope.get("gauger") is not None)
         if self.credentials.mode == "replace":
             target = self.credentials.apply(vendor, up, target)
         body: bytes | AsyncIterator[bytes] | None = None
@@ -247,8 +247,12 @@ def _connection_names(headers: Headers) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for value in named for token in value.split(b","))
 
 
-def _upward(headers: Headers) -> tuple[Headers, int | None, bool, bytes | None]:
-    """Request fields for the upstream, the declared length, whether the body was chunked, and the client's host."""
+def _upward(headers: Headers, *, judged: bool) -> tuple[Headers, int | None, bool, bytes | None]:
+    """Request fields for the upstream, the declared length, whether the body was chunked, and the client's host.
+
+    `judged`: a gate has taken the client's `gauger-*` fields out, so one that is there is ours, whatever the client's
+    `Connection` names.
+    """
     named = _connection_names(headers)
     out: Headers = []
     length: int | None = None
@@ -263,7 +267,7 @@ def _upward(headers: Headers) -> tuple[Headers, int | None, bool, bytes | None]:
                 chunked = True
             elif name == b"host":
                 host = pair[1]
-        elif name not in named and not internal(name):
+        elif judged if internal(name) else name not in named:
             out.append(pair)
     out.append(VIA)
     return out, length, chunked, host

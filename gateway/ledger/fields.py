@@ -14,6 +14,19 @@ class Field(NamedTuple):
     note: str
 
 
+def _effects(prefix: str, code: str, note: str = "") -> dict[str, Field]:
+    return {
+        f"{prefix}.tags": Field("list of text", "", "policy", note or "those of the answer's rules included"),
+        f"{prefix}.clamp.*.from": Field("mixed", "", "body", "field -> what was asked; absent where nothing was said"),
+        f"{prefix}.clamp.*.to": Field("mixed", "", "policy", "field -> the most that passed; absent where it went"),
+        f"{prefix}.throttle.*": Field("num", "share", "policy", "limit -> share of its rate"),
+        f"{prefix}.delay_us": Field("int", "µs", "policy", ""),
+        f"{prefix}.status": Field("int", "", "policy", "HTTP status of a block"),
+        f"{prefix}.code": Field("text", "", "policy", code),
+        f"{prefix}.until": Field("text", "RFC 3339, µs, UTC", "policy", "end of a block that lasts"),
+    }
+
+
 FIELDS: dict[str, Field] = {
     "schema": Field("text", "", "constant", "`gauger.decision/1`; the number changes when a name changes its meaning"),
     "ts": Field("text", "RFC 3339, µs, UTC", "clock", "the `now` that the request was judged at"),
@@ -70,13 +83,15 @@ FIELDS: dict[str, Field] = {
     "verdict": Field("enum", "", "policy", "under full enforcement: allow, tag, clamp, throttle, block, limit, reject"),
     "action": Field("enum", "", "policy", "what was done; the same words"),
     "kill": Field("bool", "", "operator", "the kill switch was on: everything is shadow"),
-    "effects.tags": Field("list of text", "", "policy", ""),
-    "effects.clamp.*": Field("mixed", "", "policy", "field -> the value that it was clamped to"),
-    "effects.throttle.*": Field("num", "share", "policy", "limit -> share of its rate"),
-    "effects.delay_us": Field("int", "µs", "policy", ""),
-    "effects.status": Field("int", "", "policy", "HTTP status of a block"),
-    "effects.code": Field("text", "", "policy", "of a block or of a request that was rejected before judging"),
-    "rules.matched": Field("list of text", "", "policy", "ids"),
+    **_effects("effects", "of a block, or of a request that was rejected before judging"),
+    "rules.matched": Field("list of text", "", "policy", "ids of the rules whose effects were done"),
+    "rules.shadow": Field("list of text", "", "policy", "ids of the rules that held and are only watched"),
+    "rules.excepted.*": Field("text", "", "policy", "rule -> the exception that softened it"),
+    "rules.missing.*": Field("list of text", "", "policy", "rule -> names that it reads and nothing is known of"),
+    **_effects("would", "of a block", "what full enforcement would do, where that is something else"),
+    "score.*": Field("num", "dB", "policy", "scorecard -> its score"),
+    "evidence.*.*": Field("num", "dB", "policy", "scorecard -> evidence -> what it counted"),
+    "readings.*": Field("num", "", "signals", "what the policy read of the account's past"),
     "limits[].id": Field("text", "", "policy", ""),
     "limits[].cost": Field("int", "the limit's", "ledger", "drawn: what was reserved"),
     "limits[].ok": Field("bool", "", "ledger", ""),
@@ -88,6 +103,7 @@ FIELDS: dict[str, Field] = {
     "t.parse_us": Field("int", "µs", "monotonic clock", ""),
     "t.decide_us": Field("int", "µs", "monotonic clock", ""),
     "t.limit_us": Field("int", "µs", "monotonic clock", "the draw, the store's answer included"),
+    "t.delay_us": Field("int", "µs", "monotonic clock", "held because the policy said so"),
     "t.queue_us": Field("int", "µs", "monotonic clock", "waiting for an upstream connection"),
     "t.upstream_connect_ms": Field("num", "ms", "monotonic clock", "absent where a connection was reused"),
     "t.ttfb_ms": Field("num", "ms", "monotonic clock", "to the head of the answer"),

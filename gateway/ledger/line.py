@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from gateway.decide import Outcome, Verdict
+from gateway.actions import Effects, Value
+from gateway.decide import Outcome, Reflection, Verdict
 from gateway.ledger.record import Ruled, Settled
 from gateway.observe import Observation, safe_name
 from gateway.policy.model import Policy
@@ -53,6 +54,7 @@ class Timings(msgspec.Struct, frozen=True, gc=False):
     parse: int | None = None
     decide: int | None = None
     limit: int | None = None  # the draw
+    delay: int | None = None  # that the policy asked for
     queue: int | None = None  # waiting for an upstream connection
     connect: int | None = None  # to the upstream, where a new connection was made
     ttfb: int | None = None  # to the head of the answer
@@ -80,9 +82,9 @@ class Shown(msgspec.Struct, frozen=True):
 
 def line(ruled: Ruled, settled: Settled, extra: Shown) -> Line:
     """The decision record of a request that has ended. `ts` is the `now` that it was judged at."""
-    verdict, outcome, facts = ruled.verdict, settled.outcome, ruled.facts
+    verdict, outcome, facts, reflection = ruled.verdict, settled.outcome, ruled.facts, settled.reflection
     policy, service = extra.policy, extra.service
-    word, action, wait = _words(verdict, outcome.limits)
+    word, action, wait = _words(verdict, reflection, outcome.limits)
     caller = facts.caller
     made: Line = {
         "schema": SCHEMA,
@@ -120,11 +122,20 @@ def line(ruled: Ruled, settled: Settled, extra: Shown) -> Line:
     made["verdict"] = word
     made["action"] = action
     made["kill"] = facts.kill
-    effects = _effects(verdict)
+    effects = _effects(verdict.effects, verdict.refuse, reflection.tags)
     if effects:
         made["effects"] = effects
-    if verdict.rules:
-        made["rules"] = {"matched": verdict.rules}
+    if verdict.would is not None and (would := _effects(verdict.would)):
+        made["would"] = would
+    rules = _rules(verdict, reflection)
+    if rules:
+        made["rules"] = rules
+    if verdict.scores:
+        made["score"] = verdict.scores
+    if verdict.evidence:
+        made["evidence"] = verdict.evidence
+    if verdict.readings:
+        made["readings"] = verdict.readings
     if outcome.limits:
         made["limits"] = [
             {
@@ -205,10 +216,17 @@ def _second(second: int) -> str:
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{sec:02d}"
 
 
-def _words(verdict: Verdict, limits: tuple[Reading, ...]) -> tuple[str, str, int]:
-    """Verdict, action and wait (µs). A spent limit is a word of its own; one in shadow changes the verdict only."""
+def _words(verdict: Verdict, reflection: Reflection, limits: tuple[Reading, ...]) -> tuple[str, str, int]:
+    """Verdict, action and wait (µs). A spent limit is a word of its own; one in shadow changes the verdict only.
+
+    Rules of the answer can only tag, so they make an `allow` a `tag` and change no stronger word.
+    """
     word: str = verdict.verdict
     action: str = verdict.action
+    if word == "allow" and (reflection.tags or reflection.shadow):
+        word = "tag"
+    if action == "allow" and reflection.tags:
+        action = "tag"
     wait = 0
     never = False
     for reading in limits:
@@ -267,21 +285,41 @@ def _observed(seen: Observation) -> Line:
     return made
 
 
-def _effects(verdict: Verdict) -> Line:
-    effects = verdict.effects
+def _effects(effects: Effects, refuse: str = "", tags: tuple[str, ...] = ()) -> Line:
+    """`refuse` is the code of a request that was refused without a block, `tags` are those of its answer."""
     made: Line = {}
-    if effects.tags:
-        made["tags"] = effects.tags
+    if effects.tags or tags:
+        made["tags"] = sorted({*effects.tags, *tags})
     if effects.clamp:
-        made["clamp"] = dict(effects.clamp)
+        made["clamp"] = {name: _clamped(*values) for name, values in effects.clamp.items()}
     if effects.throttle:
         made["throttle"] = dict(effects.throttle)
     if effects.delay:
         made["delay_us"] = effects.delay
     if effects.block:
         made["status"] = effects.block
-    if effects.code or verdict.refuse:
-        made["code"] = effects.code or verdict.refuse
+    if effects.code or refuse:
+        made["code"] = effects.code or refuse
+    if effects.until:
+        made["until"] = timestamp(effects.until)
+    return made
+
+
+def _clamped(before: Value, after: Value) -> Line:
+    return {name: value for name, value in (("from", before), ("to", after)) if value is not None}
+
+
+def _rules(verdict: Verdict, reflection: Reflection) -> Line:
+    """Of the request and of its answer. Excepted and missing are maps by rule, the rest are lists of ids."""
+    made: Line = {}
+    if verdict.rules or reflection.rules:
+        made["matched"] = [*verdict.rules, *reflection.rules]
+    if verdict.shadow or reflection.shadow:
+        made["shadow"] = [*verdict.shadow, *reflection.shadow]
+    if verdict.excepted:
+        made["excepted"] = verdict.excepted
+    if verdict.missing or reflection.missing:
+        made["missing"] = {**verdict.missing, **reflection.missing}
     return made
 
 
@@ -294,6 +332,8 @@ def _timings(t: Timings) -> Line:
         made["decide_us"] = t.decide
     if t.limit is not None:
         made["limit_us"] = t.limit
+    if t.delay is not None:
+        made["delay_us"] = t.delay
     if t.queue is not None:
         made["queue_us"] = t.queue
     if t.connect is not None:

@@ -87,7 +87,7 @@ DENIED = frozenset({"limit", "block", "reject"})
 OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})  # those that OpenTelemetry names
 CARRIED = frozenset({"ts", "level", "event", "service", "trace_id", "span_id"})  # by an OpenTelemetry record itself
 STATUSES = ("http.response.status_code", "gauger.http.upstream_status")
-MAX_NAMES = 256  # remembered a map; ids of limits come and go with policies
+MAX_NAMES = 256  # remembered a map, and maps; ids of limits and scorecards come and go with policies
 ECS_VERSION = "8.17.0"
 
 
@@ -187,7 +187,9 @@ class _Maps(dict[str, _Names]):
         self._table = table
 
     def __missing__(self, prefix: str) -> _Names:
-        made = self[prefix] = _Names(self._table, prefix)
+        made = _Names(self._table, prefix)
+        if len(self) < MAX_NAMES:
+            self[prefix] = made
         return made
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.refusals import Vendor
 from gateway.usage import Usage
+from gateway.wire.clamps import clamp_edits
 from gateway.wire.json import edit
 from gateway.wire.meters import Body, counted
 
@@ -306,6 +307,13 @@ class Dialect(ABC):
         paths = self.clampable(op)[name]
         present = tuple(path for path in paths if _reach(body, path) == len(path))
         return present or (max(paths, key=lambda path: _reach(body, path)),)
+
+    def clamp(self, op: Op, body: Json, clamp: Mapping[str, tuple[Json, Json]]) -> dict[Path, Json]:
+        """Edits after which this parsed body keeps to a clamp: plain name -> (what was asked, what may pass).
+
+        Fields that can't be said in this operation change nothing. See `gateway.wire.clamps`.
+        """
+        return clamp_edits(clamp, self.clampable(op), body)
 
     def rewrite(self, body: bytes, edits: Mapping[Path, Json]) -> bytes:
         """The body with these fields changed and nothing else; no edits give the same bytes back."""

@@ -88,6 +88,15 @@ class OpenAIResponses(Dialect):
     def clampable(self, op: Op) -> Mapping[str, tuple[Path, ...]]:
         return CLAMPABLE if op == "chat" else {}
 
+    def clamp(self, op: Op, body: Json, clamp: Mapping[str, tuple[Json, Json]]) -> dict[Path, Json]:
+        """Here `include` asks for log probabilities, by a word among others."""
+        edits = super().clamp(op, body, clamp)
+        to = clamp["logprobs"][1] if "logprobs" in clamp else True
+        included = body.get("include")
+        if (to is None or to is False) and isinstance(included, list) and LOGPROBS in included:
+            edits["include",] = [word for word in included if word != LOGPROBS]
+        return edits
+
 
 class _Collected:
     """What the model reads, gathered item by item."""

@@ -20,7 +20,10 @@ from gateway.usage import Usage
 
 __all__ = ["BOUNDS", "COUNTED", "GAUGES", "PHASES", "Metrics"]
 
-BOUNDS = {"route": 20, "provider": 6, "action": 8, "limit": 40, "state": 8, "kind": 20, "result": 6}
+OF_POLICY = {"rule": 2001, "card": 33, "exception": 2001}
+"""Labels whose values a policy names: with another policy they begin anew."""
+
+BOUNDS = {"route": 20, "provider": 6, "action": 8, "limit": 40, "state": 8, "kind": 20, "result": 6} | OF_POLICY
 """Label -> values it may have, `other` included. `model_family` is bounded by its table (30), `phase` by `PHASES`."""
 
 PHASES = ("parse", "decide", "limit", "settle", "queue")
@@ -39,6 +42,7 @@ GAUGES = {
     "gauger_ledger_rows_waiting": ("rows that wait to be written to the ledger's segments", ""),
     "gauger_ledger_segments": ("segments of the ledger that are kept", ""),
     "gauger_ledger_disk_bytes": ("bytes of the ledger's segments on disk", ""),
+    "gauger_exception_expires_timestamp_seconds": ("when an exception of the policy ends", "exception"),
 }
 """Gauges that are read at a scrape: name -> help, label."""
 
@@ -60,6 +64,7 @@ SHORT = tuple(
 LONG = tuple(
     ms * MILLI for ms in (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 300_000)
 )  # a model's answer
+DECIBANS = (-50, -40, -30, -20, -10, -5, 0, 5, 10, 20, 30, 40, 50)
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0)
 NEAR = 0.1  # of a limit's capacity left
 
@@ -146,6 +151,8 @@ class Metrics(Collector):
         self._requests = _Counts()
         self._tokens = _Rows(_Bounded(len(FAMILIES) + 1, FAMILIES), len(DIRECTIONS))
         self._decisions = _Rows(self._limits, len(RESULTS))
+        self._matches = _Counts()
+        self._scores = _Histograms(DECIBANS)
         self._reloads = _Counts()
         self._policy_errors = _Counts()
         self._store_errors = _Counts()
@@ -217,8 +224,28 @@ class Metrics(Collector):
                 difference = abs(settled[reading.limit]) / reading.cost
                 self._errors[self._limits[reading.limit],].observe(difference)
 
+    def judged(
+        self, rules: Sequence[str], shadow: Sequence[str], excepted: Mapping[str, str], scores: Mapping[str, float]
+    ) -> None:
+        """Counts the rules that held, enforced and in shadow, and the scores (scorecard -> dB) of one request.
+
+        `excepted` is rule -> the exception that softened it.
+        """
+        label, matches = self._labels["rule"], self._matches
+        for rule in rules:
+            matches[label[rule], "enforce", "true" if rule in excepted else "false"] += 1
+        for rule in shadow:
+            matches[label[rule], "shadow", "true" if rule in excepted else "false"] += 1
+        for card, score in scores.items():
+            self._scores[self._labels["card"][card],].observe(score)
+
     def policy(self, id_: str, version: str, digest: str) -> None:
-        """The policy in force, which `gauger_policy_info` names."""
+        """The policy in force, which `gauger_policy_info` names. What was counted of another one's rules goes."""
+        if self._policy is None or self._policy[2] != digest:
+            self._matches.clear()
+            self._scores.clear()
+            for name in OF_POLICY:
+                self._labels[name].clear()
         self._policy = (id_, version, digest)
 
     def policy_reload(self, result: str) -> None:
@@ -269,6 +296,10 @@ class Metrics(Collector):
         yield _histogram(
             "gauger_reservation_error_ratio", "|actual - reserved| / reserved", ("limit",), self._errors, scale=1
         )
+        yield _counter(
+            "gauger_rule_matches", "requests that a rule held for", ("rule", "mode", "excepted"), self._matches
+        )
+        yield _histogram("gauger_score_decibans", "scores of requests, in dB", ("card",), self._scores, scale=1)
         yield _counter("gauger_policy_reload", "reloads of the policy", ("result",), self._reloads)
         yield _counter("gauger_policy_errors", "exceptions while judging or settling", ("kind",), self._policy_errors)
         yield _counter("gauger_store_errors", "failures of stores", ("kind",), self._store_errors)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.actions import Effects
-from gateway.decide import Facts, Outcome, Verdict
+from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.identity import Caller
 from gateway.ledger.fields import FIELDS, fields_markdown
 from gateway.ledger.line import Service, Shown, Timings, encode, line, timestamp
@@ -76,11 +76,13 @@ EVERYTHING = Shown(
     finish=("stop", "length"),
     bytes_in=2048,
     bytes_out=4096,
-    t=Timings(120, 40, 15, 3, 1_250, 210_500, 230_123, 1_830_000),
+    t=Timings(120, 40, 15, 5_000, 3, 1_250, 210_500, 230_123, 1_830_000),
 )
 
 
-def rows(verdict: Verdict, outcome: Outcome, facts: Facts | None = None) -> tuple[Ruled, Settled]:
+def rows(
+    verdict: Verdict, outcome: Outcome, facts: Facts | None = None, reflection: Reflection | None = None
+) -> tuple[Ruled, Settled]:
     ruled = Ruled(
         seq=11,
         now=NOW,
@@ -89,7 +91,19 @@ def rows(verdict: Verdict, outcome: Outcome, facts: Facts | None = None) -> tupl
         facts=facts or Facts(caller=CALLER, seen=SEEN),
         verdict=verdict,
     )
-    return ruled, Settled(seq=12, now=NOW + 5, request=ruled.request, account="acct_1", outcome=outcome)
+    said = reflection or Reflection()
+    return ruled, Settled(12, NOW + 5, ruled.request, "acct_1", outcome, said)
+
+
+EFFECTS = Effects(
+    tags=("watch",),
+    clamp={"n": (5, 1)},
+    throttle={"acct-output": 0.25},
+    delay=1000,
+    block=403,
+    code="policy_block",
+    until=NOW,
+)
 
 
 def full() -> dict[str, Any]:
@@ -97,15 +111,15 @@ def full() -> dict[str, Any]:
     verdict = Verdict(
         verdict="clamp",
         action="clamp",
-        effects=Effects(
-            tags=("watch",),
-            clamp={"n": (5, 1)},
-            throttle={"acct-output": 0.25},
-            delay=1000,
-            block=403,
-            code="policy_block",
-        ),
+        effects=EFFECTS,
+        would=EFFECTS,
         rules=("slow-down", "watch"),
+        shadow=("stop",),
+        excepted={"slow-down": "partner"},
+        missing={"aged": ("account.age",)},
+        scores={"extraction": -12.5},
+        evidence={"extraction": {"sweep": 3.0}},
+        readings={"1h.requests": 2.0},
         input=480,
         output=900,
         error="ZeroDivisionError",
@@ -121,12 +135,20 @@ def full() -> dict[str, Any]:
     return line(*rows(verdict, outcome), EVERYTHING)
 
 
+CHOSEN = {"settle", "effects.throttle", "would.throttle", "rules.excepted", "rules.missing", "score", "readings"}
+"""Maps whose keys the policy chooses."""
+
+
 def names(value: Any, prefix: str = "") -> set[str]:
     found: set[str] = set()
     for key, inner in value.items():
         name = f"{prefix}{key}"
-        if name in ("settle", "effects.clamp", "effects.throttle"):
+        if name in CHOSEN:
             found.add(f"{name}.*")
+        elif name in ("effects.clamp", "would.clamp"):
+            found |= {f"{name}.*.{part}" for values in inner.values() for part in values}
+        elif name == "evidence":
+            found.add(f"{name}.*.*")
         elif isinstance(inner, dict):
             found |= names(inner, f"{name}.")
         elif isinstance(inner, list | tuple) and inner and isinstance(inner[0], dict):
@@ -205,6 +227,55 @@ def test_a_spent_limit_is_a_word_of_its_own(
 )
 def test_only_our_own_defect_is_an_error(verdict: Verdict, outcome: Outcome, level: str) -> None:
     assert line(*rows(verdict, outcome), EVERYTHING)["level"] == level
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reflection", "limits", "expected"),
+    [
+        (Verdict(), Reflection(tags=("t",), rules=("r",)), (OPEN,), ("tag", "tag")),
+        (Verdict(), Reflection(shadow=("r",)), (OPEN,), ("tag", "allow")),
+        (Verdict("clamp", "allow"), Reflection(tags=("t",), rules=("r",)), (), ("clamp", "tag")),
+        (Verdict("block", "clamp"), Reflection(tags=("t",), rules=("r",)), (), ("block", "clamp")),
+        (Verdict(), Reflection(tags=("t",), rules=("r",)), (SHADOW,), ("limit", "tag")),
+    ],
+)
+def test_rules_of_the_answer_make_an_allowed_request_a_tagged_one(
+    verdict: Verdict, reflection: Reflection, limits: tuple[Reading, ...], expected: tuple[str, str]
+) -> None:
+    made = line(*rows(verdict, Outcome(end="done", limits=limits), None, reflection), EVERYTHING)
+    assert (made["verdict"], made["action"]) == expected
+
+
+def test_what_both_phases_say_stands_together() -> None:
+    verdict = Verdict(
+        "tag", "tag", Effects(tags=("b",)), rules=("one",), shadow=("two",), missing={"three": ("account.age",)}
+    )
+    reflection = Reflection(("a", "b"), ("four",), ("five",), {"six": ("req.model",)})
+    made = line(*rows(verdict, Outcome(end="done"), None, reflection), EVERYTHING)
+    assert made["effects"]["tags"] == ["a", "b"]
+    assert made["rules"] == {
+        "matched": ["one", "four"],
+        "shadow": ["two", "five"],
+        "missing": {"three": ("account.age",), "six": ("req.model",)},
+    }
+
+
+def test_a_clamp_names_what_was_asked_and_what_passed_where_there_is_such_a_value() -> None:
+    clamp: dict[str, Any] = {"max_tokens": (None, 50), "logprobs": (True, False), "temperature": (1.5, None)}
+    made = line(*rows(Verdict("clamp", "clamp", Effects(clamp=clamp)), Outcome(end="done")), EVERYTHING)
+    assert made["effects"]["clamp"] == {
+        "max_tokens": {"to": 50},
+        "logprobs": {"from": True, "to": False},
+        "temperature": {"from": 1.5},
+    }
+
+
+def test_what_full_enforcement_would_do_is_said_where_it_differs() -> None:
+    verdict = Verdict("block", "allow", would=EFFECTS, shadow=("stop",))
+    made = line(*rows(verdict, Outcome(end="done")), EVERYTHING)
+    assert "effects" not in made
+    assert made["would"]["status"] == 403
+    assert made["would"]["until"] == timestamp(NOW)
 
 
 def test_a_request_rejected_before_judging_says_why() -> None:

@@ -9,6 +9,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes, http
 from opentelemetry.semconv.attributes import error_attributes
 from opentelemetry.semconv.attributes import http_attributes as stable_http_attributes
 
+from gateway.ledger import mapping
 from gateway.ledger.fields import FIELDS
 from gateway.ledger.line import encode
 from gateway.ledger.mapping import ACTIONS, ECS, OTEL, OTEL_RESOURCE, attributes, mapping_markdown, to_ecs, to_otel
@@ -41,8 +42,10 @@ LINE: dict[str, Any] = {
     "verdict": "clamp",
     "action": "clamp",
     "kill": False,
-    "effects": {"clamp": {"n": 1}, "code": "policy_clamp"},
-    "rules": {"matched": ("slow-down",)},
+    "effects": {"clamp": {"n": {"from": 5, "to": 1}}, "code": "policy_clamp"},
+    "rules": {"matched": ["slow-down"], "excepted": {"stop": "partner"}, "missing": {"aged": ("account.age",)}},
+    "score": {"extraction": -12.5},
+    "evidence": {"extraction": {"sweep": 3.0}},
     "limits": [
         {"id": "key-requests", "cost": 1, "ok": True, "left": 19, "reset_s": 1.0, "shadow": False},
         {"id": "acct-output", "cost": 900, "ok": True, "left": 10, "reset_s": 2.5, "shadow": True},
@@ -74,7 +77,12 @@ SHARED = {
     "gauger.obs.v": 1,
     "gauger.verdict": "clamp",
     "gauger.kill": False,
-    "gauger.effects.clamp.n": 1,
+    "gauger.effects.clamp.n.from": 5,
+    "gauger.effects.clamp.n.to": 1,
+    "gauger.rules.excepted.stop": "partner",
+    "gauger.rules.missing.aged": ["account.age"],
+    "gauger.score.extraction": -12.5,
+    "gauger.evidence.extraction.sweep": 3.0,
     "gauger.limits.id": ["key-requests", "acct-output"],
     "gauger.limits.cost": [1, 900],
     "gauger.limits.ok": [True, True],
@@ -282,6 +290,13 @@ def test_attributes_are_scalars_or_lists_of_one_kind_of_scalar() -> None:
             assert len({type(one) for one in value}) == 1
         else:
             assert isinstance(value, str | int | float | bool)
+
+
+def test_names_that_come_and_go_with_policies_fill_no_memory() -> None:
+    for number in range(600):
+        card = f"card-{number}"
+        assert attributes(changed(evidence={card: {"x": 1.0}}))[f"gauger.evidence.{card}.x"] == 1.0
+    assert len(mapping._OTEL_NAMES) <= mapping.MAX_NAMES
 
 
 def test_mapped_lines_are_json() -> None:

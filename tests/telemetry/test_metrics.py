@@ -119,6 +119,45 @@ def test_the_policy_in_force_is_the_only_one_shown() -> None:
     assert shown == {(("digest", "bbbb"), ("id", "acme"), ("version", "2")): 1}
 
 
+def test_rules_are_counted_by_mode_and_whether_an_exception_softened_them() -> None:
+    metrics = Metrics()
+    metrics.judged(("a", "b"), ("c",), {"b": "partner", "c": "partner"}, {})
+    metrics.judged(("a",), (), {}, {})
+    name = "gauger_rule_matches_total"
+    assert value(metrics, name, rule="a", mode="enforce", excepted="false") == 2
+    assert value(metrics, name, rule="b", mode="enforce", excepted="true") == 1
+    assert value(metrics, name, rule="c", mode="shadow", excepted="true") == 1
+
+
+def test_scores_are_a_histogram_in_decibans() -> None:
+    metrics = Metrics()
+    for score in (-60.0, -30.0, 4.5, 60.0):
+        metrics.judged((), (), {}, {"extraction": score})
+    name = "gauger_score_decibans"
+    buckets = {le: value(metrics, f"{name}_bucket", card="extraction", le=le) for le in ("-50.0", "-30.0", "5.0")}
+    assert buckets == {"-50.0": 1, "-30.0": 2, "5.0": 3}
+    assert value(metrics, f"{name}_bucket", card="extraction", le="50.0") == 3
+    assert value(metrics, f"{name}_bucket", card="extraction", le="+Inf") == 4
+    assert value(metrics, f"{name}_sum", card="extraction") is None  # with negative buckets it can't be a counter
+
+
+def test_what_was_counted_of_another_policy_s_rules_goes_with_it() -> None:
+    metrics = Metrics()
+    metrics.watch("gauger_exception_expires_timestamp_seconds", lambda: {"partner": 4.1e9})
+    metrics.policy("acme", "1", "aaaa")
+    for number in range(3000):
+        metrics.judged((f"rule-{number}",), (), {}, {f"card-{number}": 0.0})
+    rules = [labels for name, labels in scraped(metrics) if name == "gauger_rule_matches_total"]
+    assert len(rules) == 2001
+    metrics.policy("acme", "1", "aaaa")
+    assert len([labels for name, labels in scraped(metrics) if name == "gauger_rule_matches_total"]) == 2001
+    metrics.policy("acme", "2", "bbbb")
+    assert not [name for name, _ in scraped(metrics) if name.startswith(("gauger_rule_matches", "gauger_score"))]
+    metrics.judged(("rule-2999",), (), {}, {})
+    assert value(metrics, "gauger_rule_matches_total", rule="rule-2999", mode="enforce", excepted="false") == 1
+    assert value(metrics, "gauger_exception_expires_timestamp_seconds", exception="partner") == 4.1e9
+
+
 def test_reloads_and_errors_are_counted() -> None:
     metrics = Metrics()
     metrics.policy_reload("loaded")
@@ -162,6 +201,7 @@ def test_no_label_grows_without_bound(words: list[str]) -> None:
         reading = Reading(word, "requests", ok=True, cost=1, left=1, capacity=1)
         one(metrics, route=word, provider=word, action=word, model=word, limits=(reading,), usage=Usage(input=1))
         metrics.policy_error(word)
+        metrics.judged((word,), (word,), {word: "e"}, {word: 1.0})
     metrics.watch("gauger_limit_debt_units", lambda: {f"debt-{number}": 1.0 for number in range(100)})
     samples = scraped(metrics)
     seen: dict[str, set[str]] = {}
