@@ -21,7 +21,7 @@ from gateway.stores.segments import compressed, name_of, segments, single_writer
 
 __all__ = ["Log", "SegmentWriter"]
 
-BATCH_ROWS = 128  # chained in one go: about 0.4 ms in which the event loop may wait for the interpreter
+BATCH_ROWS = 32  # chained in one go: about 0.1 ms in which the event loop may wait for the interpreter
 BATCH_BYTES = 1 << 20
 FRAME = 128  # bytes of a line around its row
 LINGER = 0.05  # s that the thread waits for more rows once it was woken

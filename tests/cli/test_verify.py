@@ -11,8 +11,9 @@ import httpx
 import pytest
 from click.testing import Result
 
+from gateway.errors import Mistake
 from gateway.ledger.record import Adopted, Erased, Gap, Opened, Ruled, Settled
-from gateway.stores import segment_writer
+from gateway.stores import proof, segment_writer
 from gateway.stores.proof import erase, verify
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.segments import read_rows, segments
@@ -161,6 +162,18 @@ def test_a_ledger_begins_where_retention_left_it(run: Run, ledger: Path) -> None
     result = run("verify", str(ledger))
     assert result.exit_code == 1
     assert "segments are missing" in result.stdout
+
+
+def test_what_retention_takes_meanwhile_is_where_the_proof_begins(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = segments(ledger)
+    monkeypatch.setattr(proof, "segments", lambda folder: found)
+    found[0].path.unlink()
+    assert verify(ledger).begins == 2
+    found[2].path.unlink()
+    with pytest.raises(Mistake, match="can't be read: No such file"):
+        verify(ledger)
 
 
 def test_numbers_that_jump_without_a_gap_are_told(run: Run, tmp_path: Path) -> None:
