@@ -299,15 +299,6 @@ class Dialect(ABC):
         The first place is the one for a body that has none of them.
         """
 
-    def places(self, op: Op, name: str, body: Json) -> tuple[Path, ...]:
-        """Where a clamp of this field has to be written in this body: where it stands, else the one place for it.
-
-        Raises KeyError for a field that this operation can't clamp.
-        """
-        paths = self.clampable(op)[name]
-        present = tuple(path for path in paths if _reach(body, path) == len(path))
-        return present or (max(paths, key=lambda path: _reach(body, path)),)
-
     def clamp(self, op: Op, body: Json, clamp: Mapping[str, tuple[Json, Json]]) -> dict[Path, Json]:
         """Edits after which this parsed body keeps to a clamp: plain name -> (what was asked, what may pass).
 
@@ -343,12 +334,3 @@ def openai_path(path: str, leaf: str) -> tuple[str, str | None] | None:
     if deployment != prefix and deployment and "/" not in deployment:
         return f"{DEPLOYMENTS}{{model}}{leaf}", deployment
     return None
-
-
-def _reach(body: Json, path: Path) -> int:
-    """How many steps of a path exist in a body."""
-    for at, step in enumerate(path):
-        if not isinstance(body, dict) or step not in body:
-            return at
-        body = body[step]
-    return len(path)

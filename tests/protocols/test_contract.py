@@ -86,8 +86,8 @@ def test_what_can_be_clamped_is_read_back_clamped(name: str) -> None:
             assert places
             if field not in values:
                 continue
-            for body in ({}, *(_planted(place, 2) for place in places)):
-                edits = dict.fromkeys(dialect.places(route.op, field, body), values[field])
+            for body in ({}, *(_planted(place, 9) for place in places)):
+                edits = dialect.clamp(route.op, body, {field: (None, values[field])})
                 (call,) = dialect.parse(route, dialect.rewrite(orjson.dumps(body), edits))
                 assert getattr(call, field) == values[field], (field, body)
 
