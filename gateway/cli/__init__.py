@@ -14,6 +14,7 @@ COMMANDS = {
     "serve": "Start the gateway.",
     "check": "Read a policy file and show every mistake with its place.",
     "config": "Show every setting, its value and where it came from.",
+    "replay": "Judge recorded requests again, by the same policy or another.",
     "verify": "Prove that no row of a ledger was changed or removed.",
     "erase": "Erase an account from a ledger, which stays provable.",
     "keys": "Make API keys and the hashes that the accounts file holds.",

@@ -25,12 +25,22 @@ from gateway.policy.kinds import (
 )
 from gateway.policy.model import Rate
 from gateway.policy.quantities import QuantityError, amount_of, rate_of
+from gateway.policy.sections import (
+    MAX_CARDS,
+    MAX_RULES,
+    MAX_TESTS,
+    ExceptionItem,
+    RuleItem,
+    ScorecardItem,
+    TestItem,
+)
 
 __all__ = ["LATER", "File", "IdentitySection", "LimitItem", "ListItem", "schema", "schema_text"]
 
-LATER = ("use", "scorecards", "rules", "exceptions", "tests")
+LATER: tuple[str, ...] = ()
 """Sections that have a place in the language and no meaning in this version."""
 
+MAX_USED = 31  # packs
 MAX_PLANS = 500
 MAX_LIMITS = 100  # every request meets all those of its plan
 MAX_NAMES = 100  # of rates, over all plans
@@ -267,6 +277,7 @@ class File(Section):
     """A policy file of format 1."""
 
     gauger: Literal[1] = Field(description="format of this file")
+    use: Annotated[list[Text], Field(max_length=MAX_USED)] = Field([], description="packs that this file builds on")
     policy: PolicySection = Field(
         default_factory=lambda: PolicySection.model_validate({}), description="the policy as a whole"
     )
@@ -279,6 +290,10 @@ class File(Section):
     )
     limits: Annotated[list[LimitItem], Field(max_length=MAX_LIMITS)] = Field([], description="the limits")
     lists: Annotated[dict[Name, ListItem], Field(max_length=MAX_LISTS)] = Field({}, description="named lists")
+    scorecards: Annotated[list[ScorecardItem], Field(max_length=MAX_CARDS)] = Field([], description="the scores")
+    rules: Annotated[list[RuleItem], Field(max_length=MAX_RULES)] = Field([], description="the rules")
+    exceptions: Annotated[list[ExceptionItem], Field(max_length=MAX_RULES)] = Field([], description="the exceptions")
+    tests: Annotated[list[TestItem], Field(max_length=MAX_TESTS)] = Field([], description="examples of what it does")
 
 
 def schema() -> dict[str, Any]:

@@ -1,18 +1,21 @@
 """Pure. Text of a policy file -> `Policy`: read, checked, resolved plan by plan. What is wrong comes all at once."""
 
 import json
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
-from gateway.documents import MAX_FINDINGS, Document, DocumentErrors, Finding, did_you_mean, in_order, parse, shown
+from gateway.documents import MAX_FINDINGS, DocumentErrors, Finding, did_you_mean, in_order, parse, shown
 from gateway.identity import HEADER_OF, IdentityRules, Jwt, Trusted
+from gateway.policy.engine import Engine
+from gateway.policy.examples import examples
 from gateway.policy.file import File, IdentitySection
 from gateway.policy.limits import compile_limits
 from gateway.policy.model import Exposure, ListOf, Plan, Policy, Rate, TokenWeights
+from gateway.policy.packs import Merged, Resolve, merge
+from gateway.policy.rules import Judging
 from gateway.policy.shape import shape
 
 __all__ = ["Loaded", "PolicyErrors", "Resolve", "load", "read"]
@@ -20,21 +23,19 @@ __all__ = ["Loaded", "PolicyErrors", "Resolve", "load", "read"]
 PolicyErrors = DocumentErrors
 """All that is wrong with a policy: `findings`."""
 
-Resolve = Callable[[str], bytes]
-"""The content of a file that the policy names. May raise anything; it becomes a finding where the file is named."""
-
 MAX_LIST = 4_194_304  # bytes of a list's file
 MAX_LISTED = 200_000  # entries of a list's file
 MAX_LEEWAY = 600_000_000  # µs
 
 
 class Loaded(msgspec.Struct):
-    """What a file gave: all three where nothing was wrong."""
+    """What a file and its packs gave: everything where nothing was wrong. `data` is what the digest is made of."""
 
     findings: list[Finding]
-    document: Document | None = None
+    document: Merged | None = None
     file: File | None = None
     policy: Policy | None = None
+    data: dict[str, Any] = {}
 
 
 def load(text: bytes | str, source: str, resolve: Resolve) -> Policy:
@@ -48,28 +49,30 @@ def load(text: bytes | str, source: str, resolve: Resolve) -> Policy:
 def read(text: bytes | str, source: str, resolve: Resolve) -> Loaded:
     """The policy, or the findings that stand in its way. Never raises."""
     try:
-        document = parse(text, source)
+        alone = parse(text, source)
     except DocumentErrors as error:
         return Loaded(error.findings)
-    file, findings = shape(document)
-    if file is None:
-        return Loaded(in_order(findings), document)
+    document, findings = merge(alone, text, resolve)
+    file, more = shape(document)
+    if file is None or findings:
+        return Loaded(in_order(findings + more), document, file)
     reader = _Compiler(document, file, resolve)
     policy = reader.policy()
     if reader.findings:
         return Loaded(in_order(reader.findings), document, file)
-    return Loaded([], document, file, policy)
+    return Loaded([], document, file, policy, reader.merged)
 
 
 class _Compiler:
     """The checks that need more than one key, and the compiled values."""
 
-    def __init__(self, document: Document, file: File, resolve: Resolve) -> None:
+    def __init__(self, document: Merged, file: File, resolve: Resolve) -> None:
         self.document = document
         self.file = file
         self.resolve = resolve
         self.findings: list[Finding] = []
         self.merged: dict[str, Any] = dict(document.data)
+        self.files = dict(document.texts)
         self.broken: set[str] = set()  # plans that extend what isn't there
 
     def find(self, path: tuple[str | int, ...], message: str, hint: str = "", code: str = "value", **more: Any) -> None:
@@ -83,6 +86,31 @@ class _Compiler:
         identity = self._identity(plans)
         limits, findings = compile_limits(self.document, self.file.limits, plans, identity.plan, self.broken)
         self.findings += findings
+        judging = Judging(
+            self.document,
+            lists=lists,
+            limits=[item.id for item in self.file.limits],
+            timezone=section.timezone,
+            on_missing=section.on_missing,
+        )
+        scorecards = judging.cards(self.file.scorecards)
+        rules = judging.rules(self.file.rules)
+        exceptions = judging.exceptions(self.file.exceptions, rules)
+        self.findings += judging.findings
+        names = {name: row[0] for name, row in judging.rows.items()} | judging.scores
+        tests, findings = examples(self.document, self.file.tests, names, plans, section.timezone)
+        self.findings += findings
+        engine = None
+        if (scorecards or rules or tests) and not self.findings:
+            engine = Engine(
+                scorecards=scorecards,
+                rules=rules,
+                exceptions=exceptions,
+                rows=judging.rows,
+                scores=judging.scores,
+                lists=lists,
+                parsed=judging.parsed,
+            )
         text = json.dumps(self.merged, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return Policy(
             id=section.id,
@@ -101,6 +129,12 @@ class _Compiler:
             plans={name: Plan(name, rates) for name, rates in plans.items()},
             limits=limits,
             lists=lists,
+            scorecards=scorecards,
+            rules=rules,
+            exceptions=exceptions,
+            engine=engine,
+            tests=tests,
+            files=self.files,
         )
 
     def _zone(self, name: str) -> None:
@@ -218,19 +252,24 @@ class _Compiler:
 
     def _listed(self, name: str, file: str) -> list[str]:
         where = ("lists", name, "file")
+        asked = self.document.beside(where, file)
+        if asked is None:
+            self.find(where, f"{shown(file)} leads out of the policy's folder", code="list-file")
+            return []
         try:
-            raw = self.resolve(file)
+            raw = self.resolve(asked)
             if len(raw) > MAX_LIST:
                 raise ValueError(f"larger than {MAX_LIST // 1_048_576} MiB")
-            lines = raw.decode("utf-8").splitlines()
+            content = raw.decode("utf-8")
         except UnicodeDecodeError:
             self.find(where, f"{shown(file)} is not UTF-8", code="list-file")
         except Exception as error:  # noqa: BLE001  # the shell's own resolver: whatever it raises is about this file
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            self.find(
-                where, f"{shown(file)} can't be read: {reason}", "paths start at the policy's folder", "list-file"
-            )
+            hint = "paths start at the folder of the file that they stand in"
+            self.find(where, f"{shown(file)} can't be read: {reason}", hint, "list-file")
         else:
+            self.files[f"./{asked}" if asked == self.document.file else asked] = content
+            lines = content.splitlines()
             values = [value for value in (line.partition("#")[0].strip() for line in lines) if value]
             if len(values) > MAX_LISTED:
                 self.find(where, f"{shown(file)} has more than {MAX_LISTED} entries", code="list-file")

@@ -23,15 +23,16 @@ replace = msgspec.structs.replace
 DRAW = Draw("few", "few|1:a", "rate", "requests", 1, 1, 1, 1)
 
 
-def changed(rows: list[Row], request: str, kind: type, **changes: Any) -> list[Row]:
-    return [
-        replace(row, **changes) if isinstance(row, kind) and row.request == request else row  # type: ignore[attr-defined]
-        for row in rows
-    ]
+def is_of(row: Row, request: str, kind: type[Ruled] | type[Settled]) -> bool:
+    return isinstance(row, kind) and row.request == request
 
 
-def of(rows: list[Row], request: str, kind: type) -> Any:
-    return next(row for row in rows if isinstance(row, kind) and row.request == request)  # type: ignore[attr-defined]
+def changed(rows: list[Row], request: str, kind: type[Ruled] | type[Settled], **changes: Any) -> list[Row]:
+    return [replace(row, **changes) if is_of(row, request, kind) else row for row in rows]
+
+
+def of(rows: list[Row], request: str, kind: type[Ruled] | type[Settled]) -> Any:
+    return next(row for row in rows if is_of(row, request, kind))
 
 
 def test_interleaved_requests_agree_with_the_policy_that_judged_them() -> None:

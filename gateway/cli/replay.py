@@ -1,0 +1,273 @@
+"""Shell. `gauger replay`: recorded requests judged again, by the policy of the time or by another; raw traffic too."""
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+
+from gateway import __version__
+from gateway.app import read_rules
+from gateway.cli.raw import PUBLIC_PEPPER, Player
+from gateway.cli.sources import Source, begins, expand, lines
+from gateway.errors import Mistake
+from gateway.ledger.chain import body_of
+from gateway.ledger.drift import Drift
+from gateway.ledger.drift_html import to_html
+from gateway.ledger.drift_text import Report, ends, to_json, to_text
+from gateway.ledger.record import Adopted, Opened, decode
+from gateway.ledger.replay import Replay, Tally
+from gateway.ledger.steps import Accounts, Limits, Steps
+from gateway.pepper import load_pepper
+from gateway.policy.loader import PolicyErrors
+from gateway.policy.loader import load as load_policy
+from gateway.policy.model import Policy
+from gateway.settings import Settings, load
+from gateway.stores.accounts import MemoryAccounts
+from gateway.stores.memory import MemoryLimits
+from gateway.stores.segment_writer import SegmentWriter
+
+__all__ = ["command"]
+
+SCHEMA = "gauger.replay/1"
+FLUSH = 1000  # rows between two looks at whether the ledger's writer keeps up
+WAITING = 4000  # rows that may wait to be written: its queue drops what it can't hold
+PATIENCE = 300.0  # s for a disk to take them
+
+Lines = Iterator[tuple[Source, int, bytes]]
+
+
+@click.command("replay")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…")
+@click.option("--policy", type=click.Path(path_type=Path), help="judge by this policy [a ledger: each row's own]")
+@click.option("--decisions", metavar="OUT", help="raw traffic: write a decision a line, in the order of the input")
+@click.option("--ledger", type=click.Path(path_type=Path), help="raw traffic: write the ledger of it to this folder")
+@click.option("--json", "json_", metavar="OUT", help="write the findings as JSON; - is standard output")
+@click.option("--html", metavar="OUT", help="write the findings as one page")
+@click.option("--top", type=click.IntRange(0, 1000), default=10, show_default=True, help="examples shown")
+@click.option("--config", type=click.Path(path_type=Path), envvar="GAUGER_CONFIG", help="TOML settings file")
+def command(
+    sources: tuple[str, ...],
+    policy: Path | None,
+    decisions: str | None,
+    ledger: Path | None,
+    json_: str | None,
+    html: str | None,
+    top: int,
+    config: Path | None,
+) -> None:
+    """Judge recorded requests again, in their order.
+
+    SOURCE is a ledger's folder, segment files, or raw traffic: JSON lines with the request's body, its time `t` in
+    Unix seconds, and as far as known `account`, `key`, `status`, `response_usage` and `latency_ms`. `-` is standard
+    input; gzip and zstd are read as they are.
+
+    A ledger without --policy is judged by the policies that it holds and must agree with itself. With another policy
+    it shows what would change. Raw traffic is judged as if this gateway had stood in front of it.
+
+    \b
+    Exit code: 0  all records agree, or another policy judged
+               1  a record differs under its own policy; the first difference is named
+               2  wrong usage, or a file that can't be read
+    """
+    settings, _ = load(config, **({} if policy is None else {"policy": policy}))
+    found = expand(sources)
+    with ExitStack() as stack:
+        report = stack.enter_context(_progress(sum(each.size for each in found)))
+        read = stack.enter_context(closing(lines(found, report)))
+        first = next((each for each in read if each[2].strip()), None)
+        if first is None:
+            raise Mistake("there is nothing to replay", place=found[0].name, hint="a ledger's folder, or JSON lines")
+        kind = begins(first[2])
+        if not kind:
+            raise Mistake("this is neither a ledger nor JSON lines", place=f"{first[0].name}:{first[1]}")
+        stack.enter_context(_unwatched())
+        name = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
+        if kind == "raw":
+            made = _play(name, chain([first], read), settings, decisions, ledger, top)
+        elif decisions is not None or ledger is not None:
+            raise click.UsageError("--decisions and --ledger are for raw traffic, and this is a ledger")
+        else:
+            made = _replay(name, chain([first], read), None if policy is None else read_rules(settings)[0], top)
+    if json_ is not None:
+        _write(json_, to_json(made))
+    if html is not None:
+        _write(html, to_html(made).encode())
+    if "-" in (json_, html, decisions):
+        click.echo(to_text(made).splitlines()[0], err=True)
+    else:
+        click.echo(to_text(made), nl=False)
+    sys.exit(ends(made))
+
+
+def _replay(name: str, read: Lines, policy: Policy | None, top: int) -> Report:
+    """A ledger's rows through the fold."""
+    replay = Replay(policy, _adopted, _fresh)
+    drift = Drift(_conditions(policy), top) if policy is not None else None
+    step = replay.step
+    for source, number, line in read:
+        body: bytes | None = line
+        if line.startswith(b'{"h":"'):
+            body = body_of(line) if line.endswith(b"\n") else None  # a crash left half a line
+        if not body or not body.strip():
+            continue
+        try:
+            row = decode(body)
+        except msgspec.DecodeError:
+            if not line.endswith(b"\n"):
+                continue
+            hint = "`gauger verify DIR` says more"
+            raise Mistake("this is no row of a ledger", place=f"{source.name}:{number}", hint=hint) from None
+        judged = step(row)
+        if judged is not None and drift is not None:
+            drift.add(judged)
+    for judged in replay.finish():
+        if drift is not None:
+            drift.add(judged)
+    tally = replay.tally
+    drifted = drift is not None and tally.compared < tally.requests
+    return Report(
+        schema=SCHEMA,
+        source=name,
+        policy=policy.id if policy is not None else "",
+        digest=policy.digest if policy is not None else "",
+        tally=tally,
+        drift=drift.found() if drift is not None and drifted else None,
+    )
+
+
+def _play(name: str, read: Lines, settings: Settings, decisions: str | None, ledger: Path | None, top: int) -> Report:
+    """Raw traffic through the gateway's steps."""
+    policy, directory = read_rules(settings)
+    pepper = load_pepper(settings) if settings.pepper is not None else PUBLIC_PEPPER
+    drift = Drift(_conditions(policy), top)
+    opened = Opened(1, 0, __version__, "replay", pepper.id, accounts=settings.max_accounts, cells=settings.max_cells)
+    steps = Steps(*_fresh(opened))
+    with ExitStack() as stack:
+        out = stack.enter_context(_output(decisions)) if decisions is not None else None
+        writer = stack.enter_context(_ledger(ledger)) if ledger is not None else None
+        player = Player(
+            policy,
+            directory,
+            pepper,
+            steps,
+            kill=not settings.enforce,
+            seq=2,
+            record=writer,
+            ended=drift.add,
+        )
+        begun = writer is None
+        for source, number, line in read:
+            if not line.strip():
+                continue
+            if not begun and writer is not None:
+                begun = True
+                now = player.begin(line)
+                writer(msgspec.structs.replace(opened, now=now))
+                files = dict(policy.files)
+                own = next(iter(files), policy.source)
+                writer(Adopted(2, now, policy.digest, policy.id, policy.version, own, files))
+            said = player.play(line, f"{source.name}:{number}")
+            if out is not None:
+                out.write(said)
+        player.finish()
+    if player.first_bad:
+        click.echo(f"gauger: {player.bad:,} lines are no requests; the first: {player.first_bad}", err=True)
+    tally = Tally(rows=player.requests, requests=player.requests, errors=steps.errors)
+    return Report(SCHEMA, name, policy.id, policy.digest, tally, drift.found(), raw=True, bad=player.bad)
+
+
+def _adopted(row: Adopted) -> Policy:
+    """The policy of a row that adopted it, from the files that it carries."""
+
+    def resolve(name: str) -> bytes:
+        if name not in row.files:
+            raise FileNotFoundError(2, "it is not in the ledger", name)
+        return row.files[name].encode()
+
+    own = row.files.get(row.source)
+    if own is None:
+        hint = "`--policy FILE` names the one to judge by"
+        raise Mistake(f"row {row.seq} adopts policy {row.digest} without its file", hint=hint)
+    try:
+        return load_policy(own, row.source, resolve)
+    except PolicyErrors as errors:
+        said = "\n".join(map(str, errors.findings))
+        raise Mistake(f"the policy that row {row.seq} adopts can't be read by this version:\n{said}") from None
+
+
+def _fresh(row: Opened) -> tuple[Limits, Accounts]:
+    return MemoryLimits(row.cells), MemoryAccounts(row.accounts, row.probation)
+
+
+def _conditions(policy: Policy | None) -> dict[str, str]:
+    return {rule.id: rule.when for rule in policy.rules} if policy is not None else {}
+
+
+@contextmanager
+def _ledger(folder: Path) -> Iterator[Callable[[Any], None]]:
+    """A sink for rows that waits for the disk: nobody waits for us, and nothing may be dropped."""
+    writer = SegmentWriter(folder, version=__version__, keep_bytes=0, keep_days=0)
+    count = 0
+
+    def take(row: Any) -> None:
+        nonlocal count
+        writer(row)
+        count += 1
+        if count % FLUSH == 0 and writer.waiting > WAITING and not writer.flush(PATIENCE):
+            raise Mistake("the ledger can't be written", place=str(folder))
+
+    try:
+        yield take
+        writer.flush(PATIENCE)
+    finally:
+        writer.close()
+    if writer.dropped:
+        raise Mistake(f"{writer.dropped} rows could not be written", place=str(folder))
+
+
+@contextmanager
+def _progress(size: int) -> Iterator[Callable[[int], object]]:
+    """A bar by bytes read, for whoever looks."""
+    if not size or not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    with click.progressbar(length=size, label="replay", file=sys.stderr) as bar:
+        yield bar.update
+
+
+@contextmanager
+def _unwatched() -> Iterator[None]:
+    """The collector leaves alone what is loaded: walking it again and again costs more than the rows."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+@contextmanager
+def _output(name: str) -> Iterator[BinaryIO]:
+    try:
+        if name == "-":
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        else:
+            with Path(name).open("wb", buffering=1 << 18) as out:
+                yield out
+    except OSError as error:
+        raise Mistake(f"can't be written: {error.strerror}", place=name) from None
+
+
+def _write(name: str, data: bytes) -> None:
+    with _output(name) as out:
+        out.write(data)
