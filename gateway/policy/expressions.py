@@ -111,7 +111,8 @@ class _Parser:
     def __init__(self, found: list[Token]) -> None:
         self.tokens = found
         self.index = 0
-        self.depth = 0
+        self.depth = 0  # of calls
+        self.nested = 0  # of brackets and of what stands before its operand
 
     @property
     def token(self) -> Token:
@@ -146,13 +147,22 @@ class _Parser:
     def expression(self, power: int) -> Node:
         """The longest expression from here whose signs all bind tighter than `power`."""
         self.depth += 1
-        if self.depth > MAX_DEPTH:
+        if self.depth > 2 * MAX_DEPTH:  # a tree within bounds needs no more: one for a node, one for its brackets
             _fail(f"this is nested deeper than {MAX_DEPTH}", "split it into several rules", self.token)
         left = self.prefix(power)
         while (binds := self.binds()) > power:
             left = self.infix(left, binds)
         self.depth -= 1
         return left
+
+    def inner(self, power: int) -> Node:
+        """An expression inside brackets, or after `not` or a minus."""
+        self.nested += 1
+        if self.nested > MAX_DEPTH:
+            _fail(f"this is nested deeper than {MAX_DEPTH}", "split it into several rules", self.token)
+        node = self.expression(power)
+        self.nested -= 1
+        return node
 
     def binds(self) -> int:
         return POWERS.get(self.token.text, 0) if self.token.kind in ("sign", "keyword") else 0
@@ -171,11 +181,11 @@ class _Parser:
         if token.text == "not" and token.kind == "keyword":
             if power > NOT:
                 _fail("`not` can't stand here", "put parentheses around `not …`", token)
-            return Not(self.expression(NOT - 1), at)
+            return Not(self.inner(NOT - 1), at)
         if token.text == "-":
-            return _minus(self.expression(PRODUCT), at)
+            return _minus(self.inner(PRODUCT), at)
         if token.text == "(":
-            inside = self.expression(0)
+            inside = self.inner(0)
             self.expect(")", token)
             return inside
         if token.text == "[":
@@ -234,7 +244,7 @@ class _Parser:
             _fail(f"no function is called {shown(token.text)}", hint, token)
         args: list[Node] = []
         while not self.peek(")"):
-            args.append(self.expression(0))
+            args.append(self.inner(0))
             if not self.peek(","):
                 break
             self.take()
@@ -248,7 +258,7 @@ class _Parser:
         items: list[Number | Text | Bool] = []
         while not self.peek("]"):
             start = self.token
-            item = self.expression(SUM)
+            item = self.inner(SUM)
             if not isinstance(item, Number | Text | Bool):
                 _fail("a list holds only constants", "numbers, texts in quotes, true or false", start)
             items.append(item)

@@ -17,7 +17,6 @@ from gateway.policy.expressions import (
     Compare,
     In,
     Items,
-    Listed,
     Missing,
     Negate,
     Node,
@@ -212,6 +211,8 @@ class _Narrow:
         left, right = _folded(node.left), _folded(node.right)
         if not names_in(node):
             return known if evaluate(node, {}, {}) is want else None
+        if any(isinstance(each, Arithmetic) and not names_in(each) for each in (left, right)):
+            return None  # such as 1 / 0
         if isinstance(left, Text | Bool) or (isinstance(left, Number) and isinstance(right, Ref)):
             left, right, op = right, left, FLIPPED[op]
         if isinstance(left, Ref) and isinstance(right, Text | Bool):
@@ -274,8 +275,6 @@ class _Narrow:
     def may_miss(self, node: Node) -> bool:
         """Whether there are requests for which a node is missing."""
         match node:
-            case Missing() | Number() | Text() | Bool() | Items():
-                return False
             case Ref():
                 return node.name not in self.names or self.names[node.name].missing
             case Arithmetic():
@@ -287,19 +286,17 @@ class _Narrow:
             case Negate() | Not():
                 return self.may_miss(node.of)
             case Compare() | In():
-                return self.may_miss(node.left) or (
-                    not isinstance(node.right, Items | Listed) and self.may_miss(node.right)
-                )
+                return self.may_miss(node.left) or self.may_miss(node.right)
             case And() | Or():
                 return any(map(self.may_miss, node.terms))
             case Call():
-                return any(self.may_miss(arg) for arg in node.args if not isinstance(arg, Items | Listed))
+                return any(map(self.may_miss, node.args))
             case _:
                 return False
 
 
 def _folded(node: Node) -> Node:
-    """A number without names as one constant."""
+    """A number without names as one constant, unless it is missing."""
     if isinstance(node, Arithmetic | Negate) and not names_in(node):
         value = evaluate(node, {}, {})
         return node if value is None else Number(value, at=node.at)
