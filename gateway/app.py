@@ -5,7 +5,6 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
-from importlib import resources
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -21,6 +20,7 @@ from gateway.edge.exchange import ASGIApp, Receive, Scope, Send
 from gateway.edge.pool import make_upstream
 from gateway.edge.upstream import Upstream
 from gateway.errors import Mistake
+from gateway.files import default_policy, place_of, resolver
 from gateway.ledger.line import Service
 from gateway.ledger.record import Opened
 from gateway.pepper import load_pepper, load_tag_key
@@ -202,24 +202,20 @@ def networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
         raise Mistake(str(error), place="trusted_proxies", hint="write networks, as in 10.0.0.0/8,::1/128") from None
 
 
-def default_policy() -> Path:
-    """The policy that is shipped: beside the sources in a checkout, inside the package in a wheel."""
-    beside = Path(__file__).parent.parent / "policies" / "default.yaml"
-    inside = Path(str(resources.files("gateway"))) / "_policies" / "default.yaml"
-    return beside if beside.is_file() else inside
-
-
 def rule_files(settings: Settings, policy: Policy | None = None) -> list[Path]:
-    """The files whose content decides: the policy, and the accounts file that it names."""
+    """The files whose content decides: the policy, its packs and lists, and the accounts file that it names."""
     path = settings.policy or default_policy()
-    directory = policy.identity.directory if policy is not None else None
-    return [path] if directory is None else [path, path.parent / directory]
+    if policy is None:
+        return [path]
+    named = [place_of(path.parent, name) for name in list(policy.files)[1:]]
+    directory = policy.identity.directory
+    return [path, *named] if directory is None else [path, *named, path.parent / directory]
 
 
 def read_rules(settings: Settings) -> tuple[Policy, Directory]:
     """The policy and its accounts. Raises Mistake with every finding in it, one a line."""
     path = settings.policy or default_policy()
-    policy = _located(lambda: load_policy(_read(path), str(path), lambda name: _read(path.parent / name)))
+    policy = _located(lambda: load_policy(_read(path), str(path), resolver(path.parent)))
     if policy.identity.directory is None:
         return policy, Directory.empty()
     file = path.parent / policy.identity.directory

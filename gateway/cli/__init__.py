@@ -13,6 +13,9 @@ __all__ = ["main"]
 COMMANDS = {
     "serve": "Start the gateway.",
     "check": "Read a policy file and show every mistake with its place.",
+    "test": "Run the tests that a policy carries.",
+    "diff": "Show what differs between two policies.",
+    "schema": "Print the JSON Schema of policy files, for editors.",
     "config": "Show every setting, its value and where it came from.",
     "replay": "Judge recorded requests again, by the same policy or another.",
     "verify": "Prove that no row of a ledger was changed or removed.",

@@ -1,40 +1,68 @@
-"""Shell. `gauger check FILE`: every mistake of a policy, with its place and a hint."""
+"""Shell. `gauger check FILE…`: every mistake of policies, with its place and a hint."""
 
 import sys
 from pathlib import Path
 
 import click
+import msgspec
 
-from gateway.documents import render
-from gateway.errors import Mistake
+from gateway import __version__
+from gateway.documents import Finding, render
+from gateway.files import place_of, text_of
 from gateway.policy.check import check
+from gateway.policy.findings import as_json, github, sarif
 
 __all__ = ["command"]
 
 
 @click.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["human", "github", "sarif", "json"]),
+    default="human",
+    show_default=True,
+    help="github: annotations of a workflow; sarif: for code scanning (2.1.0)",
+)
 @click.option("--strict", is_flag=True, help="warnings count as findings")
-def command(file: Path, strict: bool) -> None:
-    """Read a policy file and show every mistake: line, column and what to write instead.
+def command(files: tuple[str, ...], form: str, strict: bool) -> None:
+    """Read policy files, with the packs that they use, and show every mistake: line, column, what to write instead.
 
-    Exit code 0: fine. 1: there are findings. 2: the file can't be read.
+    `-` reads standard input. Exit code 0: fine. 1: there are findings. 2: a file can't be read.
     """
-    source = _read(file)
-    findings = check(source, str(file), lambda name: _read(file.parent / name))
-    for finding in findings:
-        click.echo(render(finding, source.decode("utf-8", "replace")))
+    every: list[Finding] = []
+    for source, content, folder in [text_of(name) for name in dict.fromkeys(files)]:
+        findings, texts = _checked(source, content, folder)
+        if form == "human":
+            for finding in findings:
+                click.echo(render(finding, texts[finding.file].decode("utf-8", "replace")))
+            click.echo(f"{source}: {_count(findings)}")
+        every += findings
+    every = list(dict.fromkeys(every))  # what several policies use has its mistakes once
+    if form == "sarif":
+        click.echo(sarif(every, __version__), nl=False)
+    elif form != "human":
+        click.echo(github(every) if form == "github" else as_json(every), nl=False)
+    sys.exit(1 if any(strict or each.severity == "error" for each in every) else 0)
+
+
+def _checked(source: str, content: bytes, folder: Path) -> tuple[list[Finding], dict[str, bytes]]:
+    """The findings, with the paths of their files as seen from here and not from the policy; and the files' content."""
+    texts = {source: content}
+
+    def resolve(name: str) -> bytes:
+        path = place_of(folder, name)
+        texts[str(path)] = path.read_bytes()
+        return texts[str(path)]
+
+    found = check(content, source, resolve)
+    return [
+        each if each.file == source else msgspec.structs.replace(each, file=str(place_of(folder, each.file)))
+        for each in found
+    ], texts
+
+
+def _count(findings: list[Finding]) -> str:
     errors = sum(finding.severity == "error" for finding in findings)
-    warnings = len(findings) - errors
-    if findings:
-        click.echo(f"{file}: {errors} error(s), {warnings} warning(s)")
-    else:
-        click.echo(f"{file}: fine")
-    sys.exit(1 if errors or (strict and warnings) else 0)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Mistake(f"{error.strerror}", place=str(path), hint="is the path right?") from None
+    return f"{errors} error(s), {len(findings) - errors} warning(s)" if findings else "fine"

@@ -24,6 +24,7 @@ from gateway.policy.kinds import (
     wrong,
 )
 from gateway.policy.model import Rate
+from gateway.policy.overlay import changeable
 from gateway.policy.quantities import QuantityError, amount_of, rate_of
 from gateway.policy.sections import (
     MAX_CARDS,
@@ -35,10 +36,7 @@ from gateway.policy.sections import (
     TestItem,
 )
 
-__all__ = ["LATER", "File", "IdentitySection", "LimitItem", "ListItem", "schema", "schema_text"]
-
-LATER: tuple[str, ...] = ()
-"""Sections that have a place in the language and no meaning in this version."""
+__all__ = ["File", "IdentitySection", "LimitItem", "ListItem", "schema", "schema_text"]
 
 MAX_USED = 31  # packs
 MAX_PLANS = 500
@@ -299,7 +297,7 @@ class File(Section):
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a policy file."""
     made = File.model_json_schema(by_alias=True)
-    plain: dict[str, Any] = _without_titles(made)
+    plain: dict[str, Any] = changeable(_without_titles(made))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Gauger policy, format 1",

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.documents import MAX_FINDINGS, SHIFT, Document, Finding, Node, Step, did_you_mean, shown
 
-__all__ = ["FILE", "ITEMS", "NAMED", "Notes", "Overlay", "moved"]
+__all__ = ["FILE", "ITEMS", "NAMED", "Notes", "Overlay", "changeable", "moved"]
 
 ITEMS = ("limits", "scorecards", "rules", "exceptions")
 NAMED = ("plans", "lists")
@@ -30,6 +30,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self.lost = False  # a file that could not be read: what it brings is not missed a second time
 
     def find(
         self, document: Document, path: tuple[Step, ...], message: str, hint: str = "", code: str = "pack", **more: Any
@@ -128,6 +129,8 @@ class _Layer:
             self.find(path, message, "write once what it should be", key=True)
             return
         self.seen[name] = (path, change)
+        if change and before is None and self.notes.lost:
+            return
         if change and before is None:
             hint = self.notes.near(name, self.entries) or "only what a pack brings can be changed"
             where = (*path, "id") if self.section in ITEMS else path
@@ -170,6 +173,8 @@ class _Layer:
             hint = "as in `set: {mode: shadow}`"
             self.find((*path, "set"), f"this must be a mapping, not {shown(given)}", hint, "type")
             return
+        if not given:
+            self.find((*path, "set"), "this is empty", code="bound")
         self.values += len(given)
         if self.values > MAX_SET:
             self.find((*path, "set"), f"one file sets more than {MAX_SET} values here", code="bound")
@@ -217,7 +222,8 @@ class _Layer:
             rest = rest[len(step) + 1 :]
         old = children[rest][0] if rest in children else None
         if isinstance(old, dict | list):
-            hint = f"name a value in it, as in `{where[-1]}.{next(iter(old))}`" if isinstance(old, dict) and old else ""
+            inner = next((key for key in old if key != "id"), "") if isinstance(old, dict) else ""
+            hint = f"name a value in it, as in `{where[-1]}.{inner}`" if inner else ""
             self.find(where, f"this is {shown(old)}, and `set` changes single values", hint, key=True)
         elif item and rest == "id":
             self.find(where, "an id can't be changed", "other files know it by that name", key=True)
@@ -238,6 +244,32 @@ def moved(node: Any, number: int) -> Any:
     return at | number << FILE, {
         key: (key_at | number << FILE, moved(child, number)) for key, (key_at, child) in children.items()
     }
+
+
+def changeable(schema: dict[str, Any]) -> dict[str, Any]:
+    """A policy file's JSON Schema, with `replaces` and `set` where an item or a named object may have them."""
+    kinds, sections = dict(schema["$defs"]), dict(schema["properties"])
+    one = {"type": ["string", "number", "boolean", "null"]}
+    known = {
+        "id": {"type": "string"},
+        "set": {"type": "object", "minProperties": 1, "additionalProperties": one, "description": "new values by key"},
+    }
+    replaces = {"const": True, "description": "takes the place of the object of that name in a pack"}
+    for word, wanted in (("ChangeOfItem", ["id", "set"]), ("ChangeOfNamed", ["set"])):
+        properties = {key: known[key] for key in wanted}
+        kinds[word] = {"type": "object", "properties": properties, "required": wanted, "additionalProperties": False}
+
+    def either(whole: dict[str, Any], word: str) -> dict[str, Any]:
+        kind = whole["$ref"].rpartition("/")[2]
+        kinds[kind] = {**kinds[kind], "properties": {**kinds[kind]["properties"], "replaces": replaces}}
+        return {"if": {"required": ["set"]}, "then": {"$ref": f"#/$defs/{word}"}, "else": whole}
+
+    for name in ITEMS:
+        sections[name] = {**sections[name], "items": either(sections[name]["items"], "ChangeOfItem")}
+    for name in NAMED:
+        ((pattern, whole),) = sections[name]["patternProperties"].items()
+        sections[name] = {**sections[name], "patternProperties": {pattern: either(whole, "ChangeOfNamed")}}
+    return {**schema, "$defs": kinds, "properties": sections}
 
 
 def _children(data: Any, nodes: Any) -> dict[str, tuple[Any, Node]]:

@@ -142,7 +142,9 @@ class _Packs:
                 break
             else:
                 pack = self._read(document, where, name)
-                if pack is not None:
+                if pack is None:
+                    self.notes.lost = True
+                else:
                     self.gather(pack, len(self.texts) - 1, (*chain, name))
         self.order.append((document, number))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from gateway.documents import Document, Finding, did_you_mean, shown
-from gateway.policy.file import LATER, MAX_NAMES, MAX_RATES, File
+from gateway.policy.file import MAX_NAMES, MAX_RATES, File
 
 __all__ = ["shape"]
 
@@ -46,28 +46,21 @@ MAX_ERRORS = 1_000
 
 
 def shape(document: Document) -> tuple[File | None, list[Finding]]:
-    """The file's sections, or what is wrong with them. Sections that come later are findings."""
+    """The file's sections, or what is wrong with them."""
     data = document.data
     if not isinstance(data, dict):
         kind = "is empty" if data is None else "is no mapping"
         return None, [document.finding((), f"the file {kind}", hint=MISSING_HINTS["gauger"], code="shape")]
-    later = [
-        document.finding((word,), f"`{word}` is not supported by this version yet", code="later", key=True)
-        for word in LATER
-        if word in data
-    ]
     plans = data.get("plans")
     items = [plan for plan in plans.values() if isinstance(plan, dict)] if isinstance(plans, dict) else []
     names = {name for plan in items for name in plan if name != "extends"}
     if len(names) > MAX_NAMES or sum(map(len, items)) > MAX_RATES:
         message = f"the plans have more than {MAX_NAMES} names of rates, or more than {MAX_RATES} rates"
-        return None, [*later, document.finding(("plans",), message, code="bound", key=True)]
+        return None, [document.finding(("plans",), message, code="bound", key=True)]
     try:
-        file = File.model_validate({key: value for key, value in data.items() if key not in LATER})
+        return File.model_validate(data), []
     except ValidationError as error:
-        errors = error.errors(include_url=False)[:MAX_ERRORS]
-        return None, later + [_finding(document, each) for each in errors]
-    return (None if later else file), later
+        return None, [_finding(document, each) for each in error.errors(include_url=False)[:MAX_ERRORS]]
 
 
 def _finding(document: Document, error: Mapping[str, Any]) -> Finding:

@@ -41,7 +41,8 @@ def messages(text: str, resolve: Any = nothing) -> list[str]:
 
 def test_a_file_that_says_nothing_has_every_default() -> None:
     policy = loaded("gauger: 1")
-    assert msgspec.structs.replace(policy, digest="") == Policy(
+    assert policy.files == {"a.yaml": "gauger: 1"}
+    assert msgspec.structs.replace(policy, digest="", files={}) == Policy(
         id="policy", digest="", source="a.yaml", limits={"default": ()}
     )
     assert policy.limits_of(None) == policy.limits_of("any") == ()

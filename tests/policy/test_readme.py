@@ -10,6 +10,7 @@ import pytest
 from gateway.accounts import KNOWN as ACCOUNT_KEYS
 from gateway.accounts import check_accounts
 from gateway.documents import parse, render
+from gateway.files import resolver
 from gateway.policy.check import check
 from gateway.policy.facts import reference
 from gateway.policy.file import schema, schema_text
@@ -20,6 +21,7 @@ from gateway.trials import run
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "policies" / "README.md").read_text()
 DEFAULT = (ROOT / "policies" / "default.yaml").read_text()
+shipped = resolver(ROOT / "policies")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
@@ -43,12 +45,13 @@ def test_the_readme_has_examples() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_every_example_of_the_readme_is_right(block: str) -> None:
-    assert [str(finding) for finding in check(block, "README.md", nothing)] == []
+    assert [str(finding) for finding in check(block, "README.md", shipped)] == []
     jsonschema.validate(parse(block, "README.md").data, schema())
 
 
 def test_every_key_of_the_schema_is_explained() -> None:
-    assert {key for key in keys_of(schema()) if not re.search(rf"`{key}`|^###? {key}$", README, re.MULTILINE | re.IGNORECASE)} == set()
+    flags = re.MULTILINE | re.IGNORECASE
+    assert {key for key in keys_of(schema()) if not re.search(rf"`{key}`|^###? {key}$", README, flags)} == set()
 
 
 def test_every_key_of_the_accounts_file_is_explained() -> None:
@@ -62,7 +65,7 @@ def test_the_table_of_names_is_the_programs() -> None:
 
 
 def test_every_example_of_the_readme_keeps_its_own_tests() -> None:
-    results = [result for block in BLOCKS for result in run(load(block, "README.md", nothing), MemoryLimits)]
+    results = [result for block in BLOCKS for result in run(load(block, "README.md", shipped), MemoryLimits)]
     assert len(results) >= 6
     assert [(result.example.name, result.failures) for result in results if not result.ok] == []
 
@@ -91,12 +94,12 @@ def test_every_warning_is_explained() -> None:
 
 
 def test_the_default_policy_has_nothing_to_complain_about() -> None:
-    assert [str(finding) for finding in check(DEFAULT, "default.yaml", nothing)] == []
+    assert [str(finding) for finding in check(DEFAULT, "default.yaml", shipped)] == []
     jsonschema.validate(parse(DEFAULT, "default.yaml").data, schema())
 
 
 def test_the_default_policy_limits_callers_without_a_key() -> None:
-    limits = load(DEFAULT, "default.yaml", nothing).limits_of(None)
+    limits = load(DEFAULT, "default.yaml", shipped).limits_of(None)
     assert [(limit.id, limit.by, limit.burst) for limit in limits] == [
         ("requests", ("account",), 100),
         ("input", ("account",), 2_000_000),
@@ -107,8 +110,8 @@ def test_the_default_policy_limits_callers_without_a_key() -> None:
 
 def test_the_quota_that_the_default_policy_keeps_in_a_comment_works() -> None:
     text = DEFAULT.replace("# daily:", "daily:").replace("# - {id: daily", "- {id: daily")
-    assert check(text, "default.yaml", nothing) == []
-    assert [limit.id for limit in load(text, "default.yaml", nothing).limits_of(None)][-1] == "daily"
+    assert check(text, "default.yaml", shipped) == []
+    assert [limit.id for limit in load(text, "default.yaml", shipped).limits_of(None)][-1] == "daily"
 
 
 def test_the_example_of_accounts_is_right() -> None:

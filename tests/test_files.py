@@ -1,0 +1,79 @@
+"""Where the names in a policy lead, and that the gateway watches and reads what they lead to."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.app import read_rules, rule_files
+from gateway.errors import Mistake
+from gateway.files import default_policy, place_of, resolver
+from gateway.settings import Settings
+
+SHIPPED = default_policy().parent
+MAIN = "gauger: 1\nuse: [packs/core.yaml, packs/extraction.yaml]\nlists: {known: {file: known.txt}}\n"
+CORE = "gauger: 1\nlimits: [{id: few, by: [account], count: requests, rate: 5 requests/min}]\n"
+
+
+@pytest.fixture
+def main(tmp_path: Path) -> Path:
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "core.yaml").write_text(CORE)
+    (tmp_path / "known.txt").write_text("one\n")
+    (tmp_path / "main.yaml").write_text(MAIN)
+    return tmp_path / "main.yaml"
+
+
+def test_a_name_leads_into_the_policy_s_folder(tmp_path: Path) -> None:
+    assert place_of(tmp_path, "lists/a.txt") == tmp_path / "lists" / "a.txt"
+
+
+def test_a_shipped_pack_is_found_from_anywhere(tmp_path: Path) -> None:
+    for name in ("packs/extraction.yaml", "./packs/extraction.yaml"):
+        assert place_of(tmp_path, name) == SHIPPED / "packs" / "extraction.yaml"
+        assert resolver(tmp_path)(name) == (SHIPPED / "packs" / "extraction.yaml").read_bytes()
+
+
+def test_the_operator_s_own_pack_comes_before_the_shipped_one(tmp_path: Path) -> None:
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "extraction.yaml").write_text(CORE)
+    assert resolver(tmp_path)("packs/extraction.yaml") == CORE.encode()
+
+
+@pytest.mark.parametrize("name", ["default.yaml", "README.md", "packs/none.yaml", "packs"])
+def test_nothing_but_packs_is_looked_for_among_the_shipped_files(tmp_path: Path, name: str) -> None:
+    assert place_of(tmp_path, name) == tmp_path / name
+    with pytest.raises(OSError, match="No such file"):
+        resolver(tmp_path)(name)
+
+
+def test_every_file_that_a_policy_was_made_of_is_watched(main: Path) -> None:
+    settings = Settings(policy=main)
+    policy, _ = read_rules(settings)
+    assert [limit.id for limit in policy.limits_of(None)] == ["few"]
+    assert rule_files(settings) == [main]
+    assert rule_files(settings, policy) == [
+        main,
+        main.parent / "packs" / "core.yaml",
+        SHIPPED / "packs" / "extraction.yaml",
+        main.parent / "known.txt",
+    ]
+    main.write_text(MAIN + "identity: {directory: accounts.yaml}\n")
+    (main.parent / "accounts.yaml").write_text("accounts: []\n")
+    policy, _ = read_rules(settings)
+    assert rule_files(settings, policy)[-1] == main.parent / "accounts.yaml"
+
+
+def test_a_changed_pack_is_another_policy(main: Path) -> None:
+    settings = Settings(policy=main)
+    before, _ = read_rules(settings)
+    (main.parent / "packs" / "core.yaml").write_text(CORE.replace("5 requests", "6 requests"))
+    after, _ = read_rules(settings)
+    assert before.digest != after.digest
+    (main.parent / "known.txt").write_text("two\n")
+    assert read_rules(settings)[0].digest not in (before.digest, after.digest)
+
+
+def test_what_is_wrong_with_a_pack_is_said_with_its_name(main: Path) -> None:
+    (main.parent / "packs" / "core.yaml").write_text("gauger: 1\nlimits: 7\n")
+    with pytest.raises(Mistake, match=r"^packs/core\.yaml:2:9: error: this must be a list, not `7`$"):
+        read_rules(Settings(policy=main))
