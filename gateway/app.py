@@ -11,8 +11,9 @@ from typing import BinaryIO, TypeVar
 
 from pydantic import SecretStr
 
-from gateway import __version__
+from gateway import __version__, trials
 from gateway.accounts import Directory, load_accounts
+from gateway.documents import shown
 from gateway.edge import gate, relay
 from gateway.edge.admission import Admission
 from gateway.edge.core import Core
@@ -43,6 +44,7 @@ from gateway.telemetry.tracing import Tracer
 __all__ = ["VENDORS", "Gate", "Relay", "build_core", "default_policy", "read_rules", "rule_files", "upstreams_of"]
 
 T = TypeVar("T")
+MOST_LINES = 20  # of failing tests that are shown at once
 VENDORS: tuple[Vendor, ...] = ("openai", "anthropic", "gemini")
 
 
@@ -154,6 +156,16 @@ def build_core(
     return core
 
 
+def _tag_key(settings: Settings) -> bytes | None:
+    """None where there is no key and none can be made: said here, and no tag is sent on."""
+    try:
+        return load_tag_key(settings)
+    except OSError as error:
+        hint = "set GAUGER_TAG_KEY, or GAUGER_STATE_DIR to a folder that this process may write"
+        events.get("app").warning("tags are not sent on", error=error.strerror, hint=hint)
+        return None
+
+
 def _ledger(settings: Settings) -> SegmentWriter | None:
     """The folder that the rows go to. Raises Mistake where another process writes it, or nobody can."""
     if settings.ledger is None:
@@ -184,16 +196,6 @@ def _open(core: Core, settings: Settings) -> None:
     core.record_policy()
 
 
-def _tag_key(settings: Settings) -> bytes | None:
-    """None where there is no key and none can be made: said here, and no tag is sent on."""
-    try:
-        return load_tag_key(settings)
-    except OSError as error:
-        hint = "set GAUGER_TAG_KEY, or GAUGER_STATE_DIR to a folder that this process may write"
-        events.get("app").warning("tags are not sent on", error=error.strerror, hint=hint)
-        return None
-
-
 def networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
     """The trusted proxies. Raises Mistake for what is no network."""
     try:
@@ -213,9 +215,14 @@ def rule_files(settings: Settings, policy: Policy | None = None) -> list[Path]:
 
 
 def read_rules(settings: Settings) -> tuple[Policy, Directory]:
-    """The policy and its accounts. Raises Mistake with every finding in it, one a line."""
+    """The policy and its accounts. Raises Mistake with every finding in it, one a line; a test that fails is one."""
     path = settings.policy or default_policy()
     policy = _located(lambda: load_policy(_read(path), str(path), resolver(path.parent)))
+    failed = [result for result in trials.run(policy, MemoryLimits) if not result.ok]
+    if failed:
+        lines = [f"test {shown(each.example.name)}: {failure}" for each in failed for failure in each.failures]
+        hint = "`gauger test FILE` shows each with its line"
+        raise Mistake("\n".join(lines[:MOST_LINES]), place=str(path), hint=hint)
     if policy.identity.directory is None:
         return policy, Directory.empty()
     file = path.parent / policy.identity.directory

@@ -148,7 +148,7 @@ def judge(
         state, first=state.first or now, last=now, requests=state.requests + 1, volume=state.volume.asked(now)
     )
     if seen.op in GENERATES and not facts.rejected:
-        asked = state.habits.asked(now, logprobs=seen.logprobs is not None, choices=seen.n > 1)
+        asked = state.habits.asked(now, logprobs=seen.logprobs is not None, choices=seen.n > seen.prompts)
         after = msgspec.structs.replace(after, habits=asked)
     if facts.rejected:
         return _refused(after), Verdict("reject", "reject", refuse=facts.rejected)
@@ -217,7 +217,9 @@ def _inputs(policy: Policy, state: AccountState, facts: Facts, now: int, cost: C
 
 def _clamped(seen: Observation, clamp: Mapping[str, Clamped]) -> Observation:
     """The observation of the request as it will be sent on, as far as its cost depends on it."""
-    changes = {name: clamp[name][1] for name in ("n", "max_tokens") if name in clamp}
+    changes: dict[str, Any] = {name: clamp[name][1] for name in ("n", "max_tokens") if name in clamp}
+    if "n" in changes:
+        changes["n"] *= seen.prompts
     return msgspec.structs.replace(seen, **changes) if changes else seen
 
 

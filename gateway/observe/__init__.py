@@ -26,7 +26,8 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     route: str = "other"  # the path's template
     model: str | None = None  # as asked for, if it has at most 128 safe characters, else "other"
     stream: bool = False
-    n: int = 1  # choices
+    n: int = 1  # choices, over all prompts
+    prompts: int = 1  # that are answered apart
     max_tokens: int | None = None  # declared output ceiling a choice, tokens
     messages: int = 0
     tools: int = 0
@@ -67,6 +68,7 @@ def observe(route: Route, calls: Sequence[Call], size: int) -> Observation:
             model=safe_name(first.model),
             stream=first.stream,
             n=first.n,
+            prompts=first.prompts,
             max_tokens=first.max_tokens,
             messages=first.messages,
             tools=first.tools,

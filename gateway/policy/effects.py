@@ -97,7 +97,7 @@ def strongest(effects: Effects) -> Word:
 def clamped(bounds: Mapping[str, float | bool], seen: Observation) -> dict[str, Clamped]:
     """The fields of this request that these bounds change: name -> from, to. A bound that is met changes nothing.
 
-    Where the request says nothing, the model server's own default counts: 1 choice, temperature and top_p of 1, no
+    `n` is a prompt's, as it stands in the request. Where the request says nothing, the model server's own default counts: 1 choice, temperature and top_p of 1, no
     log-probabilities, and as many tokens as it likes.
     """
     if not bounds or seen.op not in GENERATES:
@@ -110,7 +110,7 @@ def clamped(bounds: Mapping[str, float | bool], seen: Observation) -> dict[str, 
             continue
         if bound is False:
             continue
-        value: float | None = getattr(seen, name)
+        value: float | None = seen.n // max(1, seen.prompts) if name == "n" else getattr(seen, name)
         default = DEFAULTS[name]
         if (value if value is not None else default) > bound:
             found[name] = (value, int(bound) if name in WHOLE or float(bound).is_integer() else bound)

@@ -84,7 +84,8 @@ def _request() -> dict[str, Row]:
         "req.model": (Name("text", "the model asked for", missing=True), lambda i: i.seen.model),
         "req.stream": (Name("bool", "the answer is streamed"), lambda i: i.seen.stream),
         "req.background": (Name("bool", "the answer is made after this one has ended"), lambda i: i.seen.background),
-        "req.n": (Name("number", "choices asked for"), lambda i: i.seen.n),
+        "req.n": (Name("number", "choices asked for, over all prompts"), lambda i: i.seen.n),
+        "req.prompts": (Name("number", "prompts that are answered apart"), lambda i: i.seen.prompts),
         "req.max_tokens": (
             Name("number", "declared output ceiling of a choice", "tokens", missing=True),
             lambda i: i.seen.max_tokens,

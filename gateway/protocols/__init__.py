@@ -86,7 +86,8 @@ class Call(msgspec.Struct, frozen=True):
     body: Json  # the parsed object, for features
     text: tuple[str, ...] = ()  # every piece of text that the model reads, in order
     stream: bool = False
-    n: int = 1  # choices asked for
+    n: int = 1  # choices asked for, over all prompts
+    prompts: int = 1  # that are answered apart (text completions take several)
     max_tokens: int | None = None  # the largest of the declared output ceilings, a choice; None = none declared
     messages: int = 0
     tools: int = 0  # tool definitions

@@ -69,6 +69,7 @@ class OpenAICompletions(Dialect):
             text=tuple(text),
             stream=stream,
             n=_choices(value) * max(1, prompts),  # each prompt is answered
+            prompts=max(1, prompts),
             max_tokens=fields.largest(value, ("max_tokens",)),
             token_ids=token_ids,
             temperature=fields.number(value.get("temperature"), "temperature"),

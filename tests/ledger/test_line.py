@@ -41,6 +41,7 @@ SEEN = Observation(
     logprobs=0,
     bytes=2048,
     chars=1900,
+    prompts=2,
     token_ids=3,
     background=True,
     ascii=False,
