@@ -76,7 +76,7 @@ class _Set:
             hold, absent = ([at for at in found if self._awake(rules[at], now)] for found in (hold, absent))
         if not absent:
             return [rules[at] for at in hold], {}
-        missing = {rules[at].id: tuple([name for name, slot in self.read[at] if values[slot] is None]) for at in absent}
+        missing = self._missing(absent, values)
         if self.lenient:
             hold = sorted(hold + [at for at in absent if rules[at].on_missing == "match"])
         return [rules[at] for at in hold], missing
