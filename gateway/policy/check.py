@@ -5,25 +5,47 @@ from itertools import chain
 
 from gateway.documents import Document, Finding, in_order, shown
 from gateway.policy.file import File
-from gateway.policy.loader import Resolve, read
+from gateway.policy.lints import lints
+from gateway.policy.loader import Loaded, Resolve, read
 from gateway.policy.model import Limit, Policy, Rate
 
-__all__ = ["check"]
+__all__ = ["CODES", "check", "examine"]
+
+CODES = (
+    "anonymous-unlimited",
+    "never-applies",
+    "reserve-cut",
+    "retry-never",
+    "small-burst",
+    "unused-plan",
+    "unused-rate",
+    "wide-burst",
+)
+"""Of the warnings in this file; `lints.py` has its own."""
 
 
-def check(text: bytes | str, source: str, resolve: Resolve) -> list[Finding]:
-    """Errors, or, where there are none, warnings; in the order of the file. Never raises."""
+def check(text: bytes | str, source: str, resolve: Resolve, now: int | None = None) -> list[Finding]:
+    """Errors, or, where there are none, warnings; in the order of the file. Never raises.
+
+    `now` in µs since the epoch; None: nothing is said about exceptions that have ended.
+    """
+    return examine(text, source, resolve, now)[0]
+
+
+def examine(text: bytes | str, source: str, resolve: Resolve, now: int | None = None) -> tuple[list[Finding], Loaded]:
+    """The same, with what was read, so that its tests can be run."""
     loaded = read(text, source, resolve)
     if loaded.policy is None or loaded.file is None or loaded.document is None:
-        return loaded.findings
+        return loaded.findings, loaded
     document, file, policy = loaded.document, loaded.file, loaded.policy
-    lints = chain(
+    found = chain(
         _unused_rates(document, file),
         _unused_plans(document, file, policy),
         _limits(document, file, policy),
         _strangers(document, policy),
+        lints(loaded, now),
     )
-    return in_order(lints)
+    return in_order(found), loaded
 
 
 def _warning(document: Document, path: tuple[str | int, ...], message: str, hint: str, code: str) -> Finding:

@@ -1,6 +1,6 @@
 """Pure. The section `tests` -> examples that can be run: what is known by name, in the units that conditions use."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -37,18 +37,34 @@ class Example(msgspec.Struct, frozen=True):
 
 
 def examples(
-    document: Document, items: list[TestItem], names: Mapping[str, Name], plans: Mapping[str, Any], timezone: str
+    document: Document,
+    items: list[TestItem],
+    names: Mapping[str, Name],
+    rules: Sequence[str],
+    plans: Mapping[str, Any],
+    timezone: str,
 ) -> tuple[tuple[Example, ...], list[Finding]]:
-    """The examples, and what is wrong with them."""
-    reader = _Reader(document, names, plans, timezone)
+    """The examples, and what is wrong with them. `rules`: the ids of the policy's rules."""
+    reader = _Reader(document, names, rules, plans, timezone)
     found = tuple(reader.example(("tests", at), item) for at, item in enumerate(items))
     return found, reader.findings
 
 
 class _Reader:
-    def __init__(self, document: Document, names: Mapping[str, Name], plans: Mapping[str, Any], timezone: str) -> None:
+    def __init__(
+        self,
+        document: Document,
+        names: Mapping[str, Name],
+        rules: Sequence[str],
+        plans: Mapping[str, Any],
+        timezone: str,
+    ) -> None:
         self.document = document
         self.names = names
+        self.rules = rules
+        self.known = set(rules)
+        self.limits = [name[6:-5] for name in names if name.startswith("limit.")]
+        self.cards = [name[6:] for name in names if name.startswith("score.") and name.count(".") == 1]
         self.plans = plans
         self.timezone = timezone
         self.findings: list[Finding] = []
@@ -70,17 +86,15 @@ class _Reader:
                 key = str(value)
             elif name in self.names:
                 converted = self._value(place, name, self.names[name], value)
+                if name == "account.plan":
+                    self._plan(place, converted)
                 if converted is not None:
                     known[name] = converted
             else:
-                hint = did_you_mean(name, [*self.names, "key"])
+                hint = did_you_mean(name, [*self.names, "key"]) or "the names that conditions know, and `key`"
                 self.find(place, f"there is no name {shown(name)}", hint, "unknown-name", key=True)
-        plan = known.get("account.plan")
-        if plan is not None and self.plans and plan not in self.plans:
-            self.find(
-                (*path, "given"), f"there is no plan {shown(plan)}", did_you_mean(plan, self.plans), "unknown-plan"
-            )
         _derive(known)
+        self._expected((*path, "expect"), item.expect)
         if item.send is None:
             for word in ("allowed", "first_refused"):
                 if getattr(item.expect, word) is not None:
@@ -97,6 +111,36 @@ class _Reader:
             path=path,
         )
 
+    def _plan(self, path: tuple[Step, ...], plan: Any) -> None:
+        if plan is not None and self.plans and plan not in self.plans:
+            hint = did_you_mean(plan, self.plans) or f"the plans are {', '.join(list(self.plans)[:10])}"
+            self.find(path, f"there is no plan {shown(plan)}", hint, "unknown-plan")
+
+    def _expected(self, path: tuple[Step, ...], expect: ExpectSection) -> None:
+        """Whatever an expectation names must be there: else it could only fail, or never."""
+        for key in ("rules", "shadow", "excepted"):
+            for at, rule in enumerate(getattr(expect, key) or ()):
+                if rule not in self.known:
+                    self._unknown((*path, key, at), "rule", rule, self.rules)
+        for card in expect.score or ():
+            if card not in self.cards:
+                self._unknown((*path, "score", card), "scorecard", card, self.cards, key=True)
+        for limit in expect.throttle or ():
+            if limit not in self.limits:
+                self._unknown((*path, "throttle", limit), "limit", limit, self.limits, key=True)
+        first = expect.first_refused
+        if first is not None and first.limit is not None and first.limit not in self.limits:
+            self._unknown((*path, "first_refused", "limit"), "limit", first.limit, self.limits)
+        for at, name in enumerate(expect.missing or ()):
+            if name not in self.names and name not in self.known:
+                hint = did_you_mean(name, self.names) or "a name that conditions know, or the id of a rule"
+                self.find((*path, "missing", at), f"there is no name {shown(name)}", hint, "unknown-name")
+
+    def _unknown(self, path: tuple[Step, ...], what: str, word: str, known: Sequence[str], **more: Any) -> None:
+        some = f"the {what}s are {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
+        hint = did_you_mean(word, known) or (some if known else f"there are no {what}s")
+        self.find(path, f"there is no {what} {shown(word)}", hint, f"unknown-{what}", **more)
+
     def _value(self, path: tuple[Step, ...], name: str, entry: Name, value: object) -> Any:
         """A value in the unit that conditions compare in; None with a finding for one that isn't."""
         try:
@@ -112,7 +156,14 @@ class _Reader:
         if entry.kind == "texts" and isinstance(value, list) and all(isinstance(each, str) for each in value):
             return tuple(value)
         wanted = {"bool": "true or false", "text": "text", "texts": "a list of texts"}[entry.kind]
-        self.find(path, f"`{name}` is {wanted}, not {shown(value)}", "", "type")
+        hint = ""
+        if entry.kind == "bool" and value in ("yes", "on", "no", "off"):
+            hint = f"write `{'true' if value in ('yes', 'on') else 'false'}`"
+        elif entry.kind == "text" and isinstance(value, bool | int | float):
+            hint = "put quotes around it"
+        elif entry.kind == "texts" and isinstance(value, str) and len(value) <= 40:
+            hint = f"write it in brackets, as in `[{value}]`"
+        self.find(path, f"`{name}` is {wanted}, not {shown(value)}", hint, "type")
         return None
 
     def _at(self, path: tuple[Step, ...], text: str | None) -> int:

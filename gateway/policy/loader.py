@@ -98,7 +98,9 @@ class _Compiler:
         exceptions = judging.exceptions(self.file.exceptions, rules)
         self.findings += judging.findings
         names = {name: row[0] for name, row in judging.rows.items()} | judging.scores
-        tests, findings = examples(self.document, self.file.tests, names, plans, section.timezone)
+        tests, findings = examples(
+            self.document, self.file.tests, names, [item.id for item in self.file.rules], plans, section.timezone
+        )
         self.findings += findings
         engine = None
         if (scorecards or rules or tests) and not self.findings:

@@ -141,7 +141,7 @@ def share_of(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         hint = f"write `{value * 100:g}%`" if 0 < value <= 1 else f"write `{value:g}%`"
     text = _text(value, hint)
-    number, parts = _split(text)
+    number, parts = _split(text, "as in `50%`")
     if [part for part, _ in parts] != ["%"]:
         _fail(f"{shown(text)} is no percentage", "as in `50%`", parts[0][1] if parts else 0)
     if not 0 < number <= 100:
@@ -152,7 +152,7 @@ def share_of(value: object) -> float:
 def duration_of(value: object) -> int:
     """`15 min` as 900,000,000 µs: more than 0 and at most 366 days."""
     text = _text(value, f"write `{value} s`" if isinstance(value, int) else "as in `15 min`")
-    number, parts = _split(text)
+    number, parts = _split(text, "as in `15 min`")
     if len(parts) != 1:
         _fail(f"{shown(text)} is no duration", "as in `15 min`", parts[1][1] if parts else 0)
     word, where = parts[0]
@@ -259,7 +259,7 @@ def _amount(
     return int(amount), UNITS[word], left[1:]
 
 
-def _split(text: str) -> tuple[Decimal, list[tuple[str, int]]]:
+def _split(text: str, example: str = "") -> tuple[Decimal, list[tuple[str, int]]]:
     """The number, and the words and signs after it with their offsets."""
     begin = len(text) - len(text.lstrip())
     number = NUMBER.match(text, begin)
@@ -268,7 +268,7 @@ def _split(text: str) -> tuple[Decimal, list[tuple[str, int]]]:
             return Decimal(0), []
         if text[begin : begin + 1] in tuple("0123456789"):
             _fail("this number can't be read", "digits and one point: 1000, 2.5, or 2k", begin)
-        _fail(f"{shown(text)} does not begin with a number", _example(None), begin)
+        _fail(f"{shown(text)} does not begin with a number", example or _example(None), begin)
     return Decimal(number.group()), [(part[1], part.start(1)) for part in PART.finditer(text, number.end())]
 
 

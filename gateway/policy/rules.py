@@ -11,6 +11,7 @@ from gateway.policy.expressions import ExpressionError, Node, conjunction, names
 from gateway.policy.facts import FACTS, SHARES, Row, limit_names, score_names
 from gateway.policy.model import Evidence, Exemption, Family, ListOf, Rule, Schedule, Scorecard, Then
 from gateway.policy.names import Name
+from gateway.policy.places import Places
 from gateway.policy.sections import (
     DAYS,
     LONGEST_DELAY,
@@ -41,13 +42,15 @@ class Judging:
         self.timezone = timezone
         self.on_missing = on_missing
         self.findings: list[Finding] = []
+        self._text = Places(document)
         self.rows: dict[str, Row] = FACTS | limit_names(self.limits)
         self.scores: dict[str, Name] = {}
         self.parsed: dict[str, Node] = {}
-        self.places: dict[str, tuple[Step, ...]] = {}  # condition -> where it stands first
         self._facts = {name: row[0] for name, row in self.rows.items()}
 
     def find(self, path: tuple[Step, ...], message: str, hint: str = "", code: str = "value", **more: Any) -> None:
+        if "offset" in more:
+            more["offset"] = self._text.offset(path, more["offset"])
         self.findings.append(self.document.finding(path, message, hint=hint, code=code, **more))
 
     def cards(self, items: Sequence[ScorecardItem]) -> tuple[Scorecard, ...]:
@@ -95,7 +98,6 @@ class Judging:
             self.find(path, error.message, error.hint, "condition", offset=error.offset)
             return None
         self.parsed[text] = node
-        self.places.setdefault(text, path)
         return node
 
     def _card(self, path: tuple[Step, ...], item: ScorecardItem) -> Scorecard:
@@ -126,7 +128,8 @@ class Judging:
         seen: set[str] = set()
         for at, item in enumerate(items):
             if item.id in seen:
-                self.find((*path, at, "id"), f"the id {shown(item.id)} is twice in this card", code="duplicate-id")
+                message = f"the id {shown(item.id)} is twice in this card"
+                self.find((*path, at, "id"), message, "give each a name of its own", "duplicate-id")
             seen.add(item.id)
         return list(enumerate(items))
 
@@ -168,14 +171,17 @@ class Judging:
         elif kind == "read":
             self.condition((*path, "read"), text, want="number", scores=False)
             if not isinstance(item.points, tuple):
-                self.find(path, "`read` needs `points`", "as in `points: {0%: -3 dB, 90%: 3 dB}`", "evidence")
+                self._points(path, item, "`read` needs a curve of `points`", "as in `points: {0%: -3 dB, 90%: 3 dB}`")
             base["points"] = item.points
         else:
             self.condition((*path, "when"), text, scores=False)
             if not isinstance(item.points, float):
-                self.find(path, "`when` needs `points`", "as in `points: -10 dB`", "evidence")
+                self._points(path, item, "`when` needs one number of `points`", "as in `points: -10 dB`")
             base["db"] = item.points
         return Evidence(kind=kind, **base) if len(self.findings) == before else None  # type: ignore[arg-type]
+
+    def _points(self, path: tuple[Step, ...], item: EvidenceItem, message: str, hint: str) -> None:
+        self.find(path if item.points is None else (*path, "points"), message, hint, "evidence")
 
     def _rate(self, path: tuple[Step, ...], item: EvidenceItem, text: str) -> dict[str, Any]:
         if text not in SHARES:
@@ -256,13 +262,13 @@ class Judging:
     def _clamp(self, path: tuple[Step, ...], name: str, bound: float | bool) -> None:
         if bound is False:
             if name not in ("logprobs", "top_logprobs"):
-                self.find(path, f"`{name}` is a number", f"as in `{name}: 1`", "clamp")
+                self.find(path, f"`{name}` can't be switched off", f"as in `{name}: 1`", "clamp")
         elif name == "logprobs":
             self.find(path, "`logprobs` is a switch", "write `logprobs: false`, or clamp `top_logprobs`", "clamp")
         elif name in ("n", "max_tokens") and bound < 1:
-            self.find(path, f"`{name}` is at least 1", "", "clamp")
+            self.find(path, f"`{name}` is at least 1", "to refuse the request write `block`", "clamp")
         elif name in ("n", "max_tokens", "top_logprobs") and bound != int(bound):
-            self.find(path, f"`{name}` is a whole number", "", "clamp")
+            self.find(path, f"`{name}` is a whole number", f"as in `{name}: {max(1, int(bound))}`", "clamp")
 
     def _throttle(self, path: tuple[Step, ...], item: Any) -> dict[str, Any]:
         if item.limit is None and item.delay is None:

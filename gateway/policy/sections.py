@@ -1,10 +1,12 @@
 """Pure. The sections that judge: scorecards, rules, exceptions and tests, one pydantic model each."""
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
+from gateway.documents import shown
 from gateway.policy.kinds import Amount, Duration, Name, Section, Share, Text, quantity, wrong
 from gateway.policy.quantities import QuantityError, amount_of, clock_of, decibel_of, number_of, pause_of, promise_of
 
@@ -15,6 +17,9 @@ __all__ = [
     "MAX_CARDS",
     "MAX_RULES",
     "MAX_TESTS",
+    "CARD",
+    "CODE",
+    "DAY",
     "BlockSection",
     "EvidenceItem",
     "ExceptionItem",
@@ -36,21 +41,28 @@ CLAMPS = ("logprobs", "max_tokens", "n", "temperature", "top_logprobs", "top_p")
 """The plain names of the request fields that dialects can clamp."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
+DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+CODE = r"^[a-z][a-z0-9_]{0,63}$"
+UNIT = re.compile("[a-zA-Z]{2}")
+RHO = (0.0001, 0.9999)  # beyond, a beta distribution can't be told from a point, or from two
+CARD = r"^[A-Za-z0-9][A-Za-z0-9_]*(-[A-Za-z0-9][A-Za-z0-9_]*)*$"
+"""A scorecard's id is part of a name in conditions: no dots, and no hyphen that a reader could take for a minus."""
+
 Db = Annotated[
     float,
     quantity(decibel_of),
     WithJsonSchema({"type": "string", "pattern": r"^ *[+-]?[0-9]+(\.[0-9]+)? *dB *$"}),
 ]
-Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Day = Annotated[str, Field(pattern=DAY)]
 
 
 def _condition(value: object) -> str:
     if not isinstance(value, str):
-        hint = "put it in quotes: '…'" if isinstance(value, bool | int | float) else "a condition is one line of text"
+        hint = 'write `"true"`' if value is True else "a condition is one line of text, as in `req.n > 4`"
         raise wrong("this must be a condition", hint)
     text = value.strip()
     if not text or "\n" in text:
-        raise wrong("a condition is one line" if text else "an empty condition", "as in `score.extraction >= 10 dB`")
+        raise wrong("a condition is one line" if text else "this condition is empty", "as in `account.age < 30d`")
     if len(value) > MAX_CONDITION:
         raise wrong(f"a condition has at most {MAX_CONDITION} characters", "split it into several rules")
     return value
@@ -73,9 +85,13 @@ def _points(value: object) -> float | tuple[tuple[float, float], ...]:
     found = []
     for key, db in value.items():
         try:
-            found.append((number_of(key), decibel_of(db)))
+            at = number_of(key)
         except QuantityError as error:
             raise wrong(error.message, error.hint) from None
+        try:
+            found.append((at, decibel_of(db)))
+        except QuantityError as error:
+            raise wrong(f"at {shown(key)}: {error.message}", error.hint) from None
     if [x for x, _ in found] != sorted({x for x, _ in found}):
         raise wrong("the points do not rise", "write them from the smallest to the largest, none twice")
     return tuple(found)
@@ -113,19 +129,22 @@ def _clamp(value: object) -> float | bool:
         return False
     if isinstance(value, int | float) and 0 <= value <= 10**12:
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip()[:1].isdigit():
         try:
-            return amount_of(value if "token" in value else f"{value} tokens", "tokens").amount
+            return amount_of(value if UNIT.search(value) else f"{value} tokens", "tokens").amount
         except QuantityError as error:
             raise wrong(error.message, error.hint, error.offset) from None
-    raise wrong("this must be a number, an amount of tokens or `false`")
+    raise wrong(f"{shown(value)} is no bound", "a number, an amount of tokens as in `2k`, or `false`")
 
 
-ClampValue = Annotated[
-    float | bool,
-    PlainValidator(_clamp),
-    WithJsonSchema({"anyOf": [{"const": False}, {"type": "number", "minimum": 0}, {"type": "string"}]}),
+CLAMP_SCHEMA: list[dict[str, Any]] = [{"const": False}, {"type": "number", "minimum": 0}, {"type": "string"}]
+ClampValue = Annotated[float | bool, PlainValidator(_clamp), WithJsonSchema({"anyOf": CLAMP_SCHEMA})]
+ExpectedClamp = Annotated[
+    float | bool | None,
+    PlainValidator(lambda value: None if value is None else _clamp(value)),
+    WithJsonSchema({"anyOf": [*CLAMP_SCHEMA, {"type": "null"}]}),
 ]
+Clampable = Literal["logprobs", "max_tokens", "n", "temperature", "top_logprobs", "top_p"]
 
 
 class FamilySection(Section):
@@ -175,7 +194,7 @@ class BetaSection(Section):
     """How a share is spread over owners."""
 
     mean: Share = Field(description="the mean share")
-    rho: Annotated[float, Field(gt=0, lt=1)] = Field(
+    rho: Annotated[float, Field(ge=RHO[0], le=RHO[1])] = Field(
         description="how alike the requests of one owner are: 0 = all owners alike, 1 = each always or never"
     )
 
@@ -198,7 +217,9 @@ class EvidenceItem(Section):
 class ScorecardItem(Section):
     """Evidence in decibans: +10 dB = ten times likelier what the card looks for than benign use."""
 
-    id: Name = Field(description="unique name; conditions read it as score.NAME")
+    id: Annotated[str, Field(pattern=CARD, max_length=64)] = Field(
+        description="unique name; conditions read it as score.NAME"
+    )
     of: Annotated[list[Literal["account", "campaign"]], Field(min_length=1, max_length=2)] = Field(
         ["account"], description="what is scored"
     )
@@ -233,7 +254,7 @@ class BlockSection(Section):
     """Refuses the request. Never with 408 or 409: the vendors' clients would try those again at once."""
 
     status: Literal[400, 402, 403, 404, 429, 451, 503] = Field(403, description="HTTP status")
-    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")] = Field(
+    code: Annotated[str, Field(pattern=CODE)] = Field(
         "policy_block", description="machine-readable word in the refusal"
     )
     lasts: Duration | None = Field(None, alias="for", description="goes on for so long after the rule last held")
@@ -247,7 +268,7 @@ class ThenSection(Section):
     )
     clamp: (
         Annotated[
-            dict[Literal["logprobs", "max_tokens", "n", "temperature", "top_logprobs", "top_p"], ClampValue],
+            dict[Clampable, ClampValue],
             Field(min_length=1),
         ]
         | None
@@ -347,7 +368,9 @@ class ExpectSection(Section):
     excepted: list[Name] | None = Field(None, description="exactly these rules are softened by an exception")
     missing: list[Text] | None = Field(None, description="at least these names are missing")
     tags: list[Name] | None = Field(None, description="exactly these tags")
-    clamp: dict[str, float | bool | None] | None = Field(None, description="at least these fields are clamped to this")
+    clamp: dict[Clampable, ExpectedClamp] | None = Field(
+        None, description="at least these fields are clamped to this; null: not at all"
+    )
     throttle: dict[Name, Share] | None = Field(None, description="at least these limits are scaled to this")
     status: int | None = Field(None, description="HTTP status of the block")
     score: dict[Name, Db] | None = Field(None, description="scores, to a tenth of a dB")

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.documents import Document, Finding, did_you_mean, shown
 from gateway.policy.file import MAX_NAMES, MAX_RATES, File
+from gateway.policy.places import Places
+from gateway.policy.sections import CARD, CODE, DAY
 
 __all__ = ["shape"]
 
@@ -24,6 +26,10 @@ MISSING_HINTS = {
     "reason": "why it is there",
     "expect": "what must come out, as in `expect: {action: allow}`",
     "name": "what the test shows",
+    "family": "one of the card's families",
+    "ceiling": "the most that it counts, as in `ceiling: 10 dB`",
+    "mean": "as in `mean: 3%`",
+    "rho": "how alike the requests of one owner are, as in `rho: 0.1`",
     "gauger": "begin the file with `gauger: 1`",
     "id": "a name of your choice, as in `id: acct-output`",
     "by": "as in `by: [account]`",
@@ -40,6 +46,33 @@ WANTED = {
     "model_type": "a mapping",
 }
 LATER_KEYS = {"required": "limits apply where all their dimensions are present"}
+EXAMPLES = {
+    "when": "as in `when: account.age < 30d`",
+    "then": "as in `then: {tag: [watch]}`",
+    "block": "as in `block: {code: unusual_use}`",
+    "throttle": "as in `throttle: {delay: 2 s}`",
+    "clamp": "as in `clamp: {n: 1}`",
+    "active": "as in `active: {days: [mon]}`",
+    "rules": "write each as an item: `- {id: …, when: …, then: …}`",
+    "scorecards": "write each as an item: `- {id: …}`",
+    "exceptions": "write each as an item: `- {id: …}`",
+    "tests": "write each as an item: `- {name: …, expect: …}`",
+    "evidence": "write each as an item: `- {id: …}`",
+    "benign": "as in `benign: {mean: 3%, rho: 0.1}`",
+    "alternative": "as in `alternative: {mean: 50%, rho: 0.3}`",
+    "since": "as in 2026-11-01",
+    "expires": "as in 2026-12-31",
+    "given": "as in `given: {req.n: 4}`",
+    "expect": "as in `expect: {action: allow}`",
+    "send": "as in `send: {times: 21}`",
+}
+JUDGING = ("rules", "scorecards", "exceptions", "tests")
+NAMED = ("can't be a name", "letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit")
+PATTERNS = {
+    DAY: ("is no day", "as in 2026-12-31"),
+    CODE: ("can't be a code", "small letters, digits and `_`, as in `unusual_use`"),
+    CARD: ("can't be a scorecard's name", "letters, digits, `_` and single `-`: conditions read it as score.NAME"),
+}
 QUOTED = re.compile(r"'([^']*)'|(\d+)")
 PERCENT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?%")
 MAX_ERRORS = 1_000
@@ -60,14 +93,16 @@ def shape(document: Document) -> tuple[File | None, list[Finding]]:
     try:
         return File.model_validate(data), []
     except ValidationError as error:
-        return None, [_finding(document, each) for each in error.errors(include_url=False)[:MAX_ERRORS]]
+        places = Places(document)
+        found = [_finding(places, each) for each in error.errors(include_url=False)[:MAX_ERRORS]]
+        return None, list(dict.fromkeys(found))  # what stands for several values is wrong once
 
 
-def _finding(document: Document, error: Mapping[str, Any]) -> Finding:
-    path, kind, value = error["loc"], error["type"], error["input"]
+def _finding(places: Places, error: Mapping[str, Any]) -> Finding:
+    document, path, kind, value = places.document, error["loc"], error["type"], error["input"]
     context = error.get("ctx", {})
     if kind == "gauger":
-        offset = _offset(context["offset"], value)
+        offset = places.offset(path, context["offset"])
         return document.finding(path, context["message"], hint=context["hint"], code="value", offset=offset)
     if kind == "missing":
         return document.finding(
@@ -76,10 +111,8 @@ def _finding(document: Document, error: Mapping[str, Any]) -> Finding:
     if kind == "extra_forbidden":
         return _unknown(document, path)
     if kind == "string_pattern_mismatch":
-        key = path[-1] == "[key]"
-        message = f"{shown(value)} can't be a name"
-        hint = "letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit"
-        return document.finding(path, message, hint=hint, code="name", key=key)
+        what, hint = PATTERNS.get(context["pattern"], NAMED)
+        return document.finding(path, f"{shown(value)} {what}", hint=hint, code="name", key=path[-1] == "[key]")
     if kind == "literal_error":
         known = [word or number for word, number in QUOTED.findall(context["expected"])]
         if path == ("gauger",):
@@ -87,9 +120,9 @@ def _finding(document: Document, error: Mapping[str, Any]) -> Finding:
             return document.finding(path, f"format {shown(value)} is not known", hint=hint, code="format")
         one = f"not {known[0]}" if len(known) == 1 else f"not one of {', '.join(known)}"
         near = did_you_mean(value, known)
-        return document.finding(path, f"{shown(value)} is {one}", hint=near, code="value")
+        return document.finding(path, f"{shown(value)} is {one}", hint=near, code="value", key=path[-1] == "[key]")
     if kind in WANTED:
-        hint = _write(kind, value)
+        hint = _example(path) or _write(kind, value)
         return document.finding(path, f"this must be {WANTED[kind]}, not {shown(value)}", hint=hint, code="type")
     return document.finding(path, _bound(kind, context, error["msg"]), code="bound")
 
@@ -116,6 +149,11 @@ def _bound(kind: str, context: Mapping[str, Any], message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
+def _example(path: tuple[Any, ...]) -> str:
+    """What stands at a key of the sections that judge."""
+    return EXAMPLES.get(path[-1], "") if path[:1] and path[0] in JUDGING and "expect" not in path[:-1] else ""
+
+
 def _write(kind: str, value: object) -> str:
     """How the same would be right, where that can be said."""
     if kind == "string_type" and isinstance(value, int | float):
@@ -125,11 +163,6 @@ def _write(kind: str, value: object) -> str:
     if kind == "float_type" and isinstance(value, str) and PERCENT.fullmatch(value):
         return f"write `{float(value[:-1]) / 100:g}`"
     return ""
-
-
-def _offset(offset: int, value: object) -> int:
-    """Of a plain text on one line, which quantities are; inside quotes the caret stands one character too far left."""
-    return offset if isinstance(value, str) and "\n" not in value else 0
 
 
 def _keys(path: tuple[Any, ...]) -> list[str]:

@@ -14,6 +14,7 @@ from gateway.policy.check import check
 ROOT = Path(__file__).parent.parent.parent
 REAL = [
     (ROOT / "policies" / "default.yaml").read_text(),
+    (ROOT / "policies" / "packs" / "extraction.yaml").read_text(),
     *re.findall(r"```yaml\n(.*?)```", (ROOT / "policies" / "README.md").read_text(), re.DOTALL),
 ]
 WORDS = [
@@ -33,6 +34,7 @@ WORDS = [
     "!x ",
     "é",
 ]
+WORDS += ["score.extraction", "req.n", " and ", "not ", "is missing", "(", "30 dB", "30d", "50%", "block", "2026-02-30"]
 WORDS += [
     "null",
     "~",
@@ -122,6 +124,14 @@ VALUES = st.recursive(
                     "unknown",
                     "values",
                     "file",
+                    "when",
+                    "then",
+                    "tag",
+                    "evidence",
+                    "families",
+                    "silences",
+                    "given",
+                    "expect",
                 ]
             ),
             inner,
@@ -135,7 +145,22 @@ VALUES = st.recursive(
 @settings(deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["policy", "identity", "plans", "tokens", "limits", "lists", "use", "rules"]), VALUES
+        st.sampled_from(
+            [
+                "policy",
+                "identity",
+                "plans",
+                "tokens",
+                "limits",
+                "lists",
+                "use",
+                "rules",
+                "scorecards",
+                "exceptions",
+                "tests",
+            ]
+        ),
+        VALUES,
     )
 )
 def test_any_shape_of_the_sections_gives_findings(sections: dict[str, object]) -> None:
