@@ -25,7 +25,7 @@ MAX_LISTED = 16  # entries of a list that are tried as another value
 DOUBLINGS = 70  # of the distance at which a turning point is looked for
 HALVINGS = 200  # of the interval that it lies in: until two floats are neighbours
 ELSEWHERE = "any other text"
-"""Stands for every text that a condition does not name; a condition that names just this one is not fooled, only unhelped."""
+"""Stands for all texts that a condition does not name. One that names just this is not fooled: each way is tried."""
 
 Side = Literal["below", "at most", "above", "at least", "is", "is not", "with", "without", "known", "missing"]
 

@@ -1,0 +1,202 @@
+"""Pure. An explanation for people: plain words, at most 100 columns, the answer first and its reasons below it."""
+
+from collections.abc import Iterable
+from textwrap import wrap
+
+from gateway.ledger.explanation import Addend, CardSaid, Explanation, LimitSaid, Near, RuleSaid, Turn
+from gateway.ledger.words import amount, plain, span, unit_words
+
+__all__ = ["WIDTH", "fold", "to_text"]
+
+WIDTH = 100
+STATES = {
+    "done": "enforced",
+    "watched": "only watched",
+    "lasts": "lasts from an earlier request",
+    "lasts, watched": "lasts from an earlier request, only watched",
+}
+ENDS = {
+    "done": "answered",
+    "refused": "refused",
+    "client_abort": "the client went away",
+    "upstream_error": "the model server failed",
+    "timeout": "timed out",
+    "crash": "a defect of the gateway ended it",
+}
+
+
+def to_text(told: Explanation) -> str:
+    """All of it, newline included."""
+    lines = [f"request  {told.request}", f"time     {told.at}"]
+    who = [f"plan {told.plan}"] * bool(told.plan) + [f"org {told.org}"] * bool(told.org)
+    who += [f"labels {', '.join(told.labels)}"] * bool(told.labels)
+    lines += fold(f"account  {told.account}{_in(who)}", 9)
+    what = [f"model {told.model}"] * bool(told.model) + [told.asked] * bool(told.asked)
+    lines += fold(f"asked    {told.op} {told.route}{_in(what)}", 9)
+    lines += fold(f"policy   {told.policy or 'its text is not at hand'}, digest {told.digest}", 9)
+    lines += fold(f"action   {told.action}{f': {told.done}' if told.done else ''}", 9)
+    same = "the same" if told.verdict == told.action else "what full enforcement would have done"
+    lines.append(f"verdict  {told.verdict} ({same})")
+    if told.end:
+        status = f", status {told.status}" if told.status else ", before any status"
+        lines.append(f"end      {ENDS.get(told.end, told.end)}{status}")
+    for sentence in (*told.why, *told.notes):
+        lines += fold(f"- {sentence}", 2)
+    lines += _rules(told)
+    for card in told.cards:
+        lines += _card(card)
+    if told.near:
+        lines += ["", "Rules that nearly held"]
+        for near in told.near:
+            lines += _near(near)
+    if told.missing:
+        lines += ["", "Rules that read what nobody knows"]
+        for rule, names in told.missing.items():
+            lines += fold(f"  {rule}: {', '.join(names)}", 4)
+    if not told.explained and told.readings:
+        lines += ["", "Readings that were read"]
+        lines += [f"  {name} = {amount(value)}" for name, value in sorted(told.readings.items())]
+    lines += _limits(told)
+    return "\n".join(line for raw in lines for line in fold(raw, 4)) + "\n"
+
+
+def fold(line: str, indent: int) -> list[str]:
+    """A line as one or more of at most 100 columns, the rest indented; unprintable characters are dots."""
+    line = plain(line, 10_000)
+    margin = len(line) - len(line.lstrip())
+    if len(line) <= WIDTH:
+        return [line]
+    return wrap(
+        line.lstrip(),
+        WIDTH,
+        initial_indent=" " * margin,
+        subsequent_indent=" " * min(WIDTH // 2, max(margin + 2, indent)),
+        break_on_hyphens=False,
+    )
+
+
+def _in(parts: Iterable[str]) -> str:
+    text = ", ".join(parts)
+    return f" ({text})" if text else ""
+
+
+def _rules(told: Explanation) -> list[str]:
+    lines = []
+    if told.rules:
+        lines += ["", "Rules that held" if any("lasts" not in rule.state for rule in told.rules) else "Rules at work"]
+    for rule in told.rules:
+        lines += _rule(rule, told)
+    return lines
+
+
+def _rule(rule: RuleSaid, told: Explanation) -> list[str]:
+    of = " of the answer" if rule.phase == "response" else ""
+    owner = f", owner {rule.owner}" if rule.owner else ""
+    lines = fold(f"  {rule.id}{of}: {rule.then or 'its text is not at hand'} [{STATES[rule.state]}{owner}]", 6)
+    for term in rule.terms:
+        read = ", ".join(
+            value.text
+            if value.name == term.text or term.text.startswith(f"{value.name} ")
+            else f"{value.name} {value.text}"
+            for value in term.values
+        )
+        said = "" if term.holds else "  [missing]" if term.holds is None else "  [does not hold]"
+        lines += fold(f"      {term.text}: {read}{said}" if read else f"      {term.text}{said}", 10)
+    if rule.softened:
+        lines += fold(f"      softened by exception {rule.softened}", 10)
+    if rule.turns or rule.excepted:
+        lines.append("    it would not have held, or done less, with")
+    for turn in rule.turns:
+        lines += fold(f"      {turn.text}{_then(turn, told)}", 10)
+    if rule.excepted:
+        lines += fold(f"      an exception that leaves a tag of it: verdict {rule.excepted}", 10)
+    for each in rule.exceptions:
+        lines += fold(f"      {each}", 10)
+    return lines
+
+
+def _then(turn: Turn, told: Explanation) -> str:
+    """What the request would have got."""
+    action = f", action {turn.action}" if turn.action != turn.verdict else ""
+    return f": verdict {turn.verdict}{action}"
+
+
+def _near(near: Near) -> list[str]:
+    watched = "" if near.mode == "enforce" else f" [{near.mode}]"
+    lines = fold(f"  {near.id}: {near.then}{watched}", 6)
+    for turn in near.turns:
+        lines += fold(f"      with {turn.text}: verdict {turn.verdict}", 10)
+    return lines
+
+
+def _card(card: CardSaid) -> list[str]:
+    lines = ["", f"Scorecard {card.id}: {amount(card.score, 'dB')}"]
+    if card.needs:
+        lines += fold(f"  it needs {card.needs}, which does not hold: the score is its prior, and missing in rules", 4)
+    if card.prior is not None:
+        lines.append(f"  {card.prior:+8.2f} dB  prior")
+    if card.prior is None:
+        return lines + [f"  {each.db:+8.2f} dB  {each.id}" for each in card.addends]
+    for family in card.families:
+        how = []
+        if abs(family.discounted - family.plain) > 0.01:
+            how.append(f"{amount(family.plain, 'dB')} together, {amount(family.discounted, 'dB')} less what overlaps")
+        if family.cut:
+            how.append(f"cut at its ceiling of {amount(family.ceiling, 'dB')}")
+        elif family.db > family.discounted + 0.01:
+            how.append("no family counts less than that" if family.db < 0 else "lifted by a line with a higher ceiling")
+        lines += fold(f"  {family.db:+8.2f} dB  family {family.id}{': ' if how else ''}{', '.join(how)}", 16)
+        for addend in card.addends:
+            if addend.family == family.id:
+                lines += _addend(addend)
+    turns = [each for each in card.addends if each.without is not None]
+    if turns:
+        lines.append("    the verdict would have been lower without")
+    for each in turns:
+        if each.without is not None and each.score is not None:
+            action = f", action {each.without.action}" if each.without.action != each.without.verdict else ""
+            lines.append(f"      {each.id}: score {amount(each.score, 'dB')}, verdict {each.without.verdict}{action}")
+    return lines
+
+
+def _addend(addend: Addend) -> list[str]:
+    cut = f", cut from {amount(addend.uncut, 'dB')}" if addend.uncut is not None else ""
+    return fold(f"           {addend.db:+8.2f} dB  {addend.id}{cut}: {addend.reads}", 25)
+
+
+def _limits(told: Explanation) -> list[str]:
+    if not told.limits:
+        return ["", "Limits: none was asked"] if told.action in ("block", "reject") else []
+    refused = any(not each.ok and not each.shadow for each in told.limits)
+    lines = ["", "Limits" + (": nothing was drawn, since one refuses" if refused else "")]
+    for each in told.limits:
+        lines += _limit(each, refused)
+    if not refused:
+        usage = told.usage
+        source = {"upstream": "the model server's figures", "counted": "counted by the gateway"}.get(usage.source)
+        if source is not None:
+            lines += fold(f"  used: {usage.input:,} input and {usage.output:,} output tokens ({source})", 4)
+    return lines
+
+
+def _limit(each: LimitSaid, refused: bool) -> list[str]:
+    words = unit_words(each.unit, each.drawn) if each.unit else "units"
+    share = f", throttled to {amount(each.throttled, 'share')} of its rate" if each.throttled is not None else ""
+    lines = []
+    if each.rate:
+        lines += fold(f"  {each.id}: {each.rate}; {each.most}{share}", 6)
+    of = f" of {each.capacity:,}" if each.capacity else ""
+    tail = f"; full again in {span(each.reset)}" if each.reset else ""
+    if not each.ok:
+        wait = (
+            "waiting never helps" if each.wait < 0 else f"passes in {span(each.wait)}" if each.wait else "no wait said"
+        )
+        watched = ", only watched" if each.shadow else ""
+        text = f"refuses: {each.drawn:,} {words} asked, {each.left:,}{of} left, {wait}{watched}"
+    else:
+        drawn = "would have drawn" if refused else "drew"
+        text = f"{drawn} {each.drawn:,} {words}, {each.left:,}{of} left"
+        if each.actual is not None and each.actual != each.drawn:
+            text += f"; came to {each.actual:,}"
+    lines += fold(f"      {text}{tail}" if each.rate else f"  {each.id}: {text}{tail}", 10)
+    return lines
