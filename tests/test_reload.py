@@ -53,7 +53,7 @@ async def running(folder: Path, text: str, **given: Any) -> AsyncIterator[Files]
     (folder / "policy.yaml").write_text(text)
     settings = Settings(policy=folder / "policy.yaml", state_dir=folder)
     policy, directory = read_rules(settings)
-    async with gateway(policy=text, directory=directory, state_dir=folder, **given) as g:
+    async with gateway(directory=directory, state_dir=folder, **given) as g:
         g.core.adopt(policy, directory)
         yield Files(g, folder)
 
