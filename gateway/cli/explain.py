@@ -12,7 +12,7 @@ from gateway.cli.sources import Source, expand, lines
 from gateway.documents import shown
 from gateway.errors import Mistake
 from gateway.files import resolver, text_of
-from gateway.ledger.chain import Header, body_of
+from gateway.ledger.chain import BARE, BODY, Header, body_of
 from gateway.ledger.explain import explain
 from gateway.ledger.explain_text import to_text
 from gateway.ledger.line import encode
@@ -26,8 +26,8 @@ from gateway.policy.model import Policy
 
 __all__ = ["command"]
 
-ADOPTED, OPENED, ERASED, GAP = (b'"type":"%b"' % kind for kind in (b"adopted", b"opened", b"erased", b"gap"))
-HEAD = 100  # bytes of a line in which the row's type stands
+ADOPTED, OPENED, ERASED, GAP = (b'{"type":"%b"' % kind for kind in (b"adopted", b"opened", b"erased", b"gap"))
+ROW, BARE_ROW = BODY.start, BARE.start  # bytes of a line before its row, and before a tombstone
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of request ids: ten characters of ms since the epoch come first
 MAX_ROWS = 64  # of a file that is no ledger
 KINDS = ("record", "account")
@@ -243,7 +243,8 @@ class _Ledger:
         found = self._search(request, self.sources[at:]) or self._search(request, self.sources[:at])
         if found is None or found.adopted is not None:
             return found
-        return found._replace(adopted=self.adopted(found.ruled.policy, self.sources))
+        earlier = self.adopted(found.ruled.policy, self.sources[: at + 1])
+        return found._replace(adopted=earlier or self.adopted(found.ruled.policy, self.sources[at + 1 :]))
 
     def account(self, account: str) -> Story | None:
         teller = Teller(account)
@@ -263,7 +264,7 @@ class _Ledger:
         needle = msgspec.json.encode(digest)
         for source in reversed(sources):
             for _, number, line in lines([source]):
-                if ADOPTED in line[:HEAD] and needle in line:
+                if line.startswith(ADOPTED, ROW) and needle in line:
                     row = self._decoded(source, number, line)
                     if isinstance(row, Adopted) and row.digest == digest:
                         return row
@@ -274,8 +275,7 @@ class _Ledger:
         ruled: Ruled | None = None
         adopted: dict[str, Adopted] = {}
         for source, number, line in self._counted(sources):
-            head = line[:HEAD]
-            if ADOPTED in head or needle in line:
+            if needle in line or line.startswith(ADOPTED, ROW):
                 row = self._decoded(source, number, line)
                 if isinstance(row, Adopted):
                     adopted[row.digest] = row
@@ -283,7 +283,7 @@ class _Ledger:
                     ruled = row
                 elif isinstance(row, Settled) and row.request == request and ruled is not None:
                     return Found(ruled, row, adopted.get(ruled.policy))
-            elif ERASED in head:
+            elif line.startswith(ERASED, BARE_ROW):
                 self.erased += 1
         return Found(ruled, None, adopted.get(ruled.policy)) if ruled is not None else None
 
@@ -292,8 +292,7 @@ class _Ledger:
         needle = b'"account":' + msgspec.json.encode(account)
         self.lines = self.files = self.erased = 0
         for source, number, line in self._counted(sources):
-            head = line[:HEAD]
-            if needle in line or OPENED in head or GAP in head or ERASED in head:
+            if needle in line or line.startswith((OPENED, GAP), ROW) or line.startswith(ERASED, BARE_ROW):
                 row = self._decoded(source, number, line)
                 if row is not None:
                     self.erased += isinstance(row, Erased)
@@ -301,10 +300,11 @@ class _Ledger:
 
     def _counted(self, sources: list[Source]) -> Iterator[tuple[Source, int, bytes]]:
         for source in sources:
+            number = 0
+            for _, number, line in lines([source]):
+                yield source, number, line
             self.files += 1
-            for each in lines([source]):
-                self.lines += 1
-                yield each
+            self.lines += number
 
     def _decoded(self, source: Source, number: int, line: bytes) -> Row | None:
         """The row of a line; None for a half last line."""

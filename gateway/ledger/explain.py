@@ -95,6 +95,7 @@ def explain(ruled: Ruled, settled: Settled | None, policy: Policy | None, notes:
         explained=policy is not None,
         verdict=word_of(verdict, outcome.limits),
         action=action_of(verdict, outcome.limits, reflection),
+        ruled=(verdict.verdict, verdict.action),
         done=effects_words(verdict.effects),
         why=tuple(_why(ruled, outcome, policy)),
         rules=tuple(rules),
@@ -183,6 +184,7 @@ def _rule(name: str, phase: str, verdict: Verdict, judged: Rejudged | None, poli
     state: State = ("lasts, watched" if watched else "lasts") if lasts else ("watched" if watched else "done")
     turns = [] if lasts else _turns(judged, judged.engine.parsed[rule.when], False)
     less = judged.softened(name)
+    helps = not softened and less != (judged.ruling.verdict, judged.ruling.action)
     return RuleSaid(
         id=name,
         state=state,
@@ -192,7 +194,7 @@ def _rule(name: str, phase: str, verdict: Verdict, judged: Rejudged | None, poli
         when=rule.when,
         terms=_terms(judged.engine.parsed[rule.when], judged.known, judged),
         softened=softened,
-        excepted=less if not softened and less != judged.ruling.verdict else "",
+        excepted=Turn(f"an exception that leaves of `{name}` a tag", (name,), *less) if helps else None,
         exceptions=tuple(_helpless(judged, rule)) if not softened else (),
         turns=tuple(turns),
     )
@@ -353,11 +355,14 @@ def _reads(line: Evidence, judged: Rejudged) -> str:
         hits, of = known.get(f"{line.text}.hits") or 0.0, known.get(f"{line.text}.of") or 0.0
         return f"{line.text} {amount(hits)} of {amount(of, 'requests')}"
     node = engine.parsed[line.text]
-    read = [f"{name} {value_words(known.get(name), engine.names[name].unit)}" for name in names_in(node)]
-    if line.kind == "when" or show(node) in names_in(node):
-        return f"{show(node)}: {', '.join(read)}" if line.kind == "when" else read[0]
-    value = evaluate(node, known, judged.policy.lists)
-    return f"{show(node)} = {value_words(value)}: {', '.join(read)}"
+    names, text = names_in(node), show(node)
+    read = [f"{name} {value_words(known.get(name), engine.names[name].unit)}" for name in names]
+    if len(names) == 1 and text.startswith(names[0]):  # the name stands there already
+        value = value_words(known.get(names[0]), engine.names[names[0]].unit)
+        return f"{text} {value}" if text == names[0] else f"{text}: {value}"
+    if line.kind == "when":
+        return f"{text}: {', '.join(read)}"
+    return f"{text} = {value_words(evaluate(node, known, judged.policy.lists))}: {', '.join(read)}"
 
 
 def _limits(ruled: Ruled, outcome: Outcome, policy: Policy | None) -> list[LimitSaid]:

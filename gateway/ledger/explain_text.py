@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from textwrap import wrap
 
-from gateway.ledger.explanation import Addend, CardSaid, Explanation, LimitSaid, Near, RuleSaid, Turn
+from gateway.ledger.explanation import Addend, CardSaid, Explanation, LimitSaid, Near, RuleSaid
 from gateway.ledger.words import amount, plain, span, unit_words
+from gateway.policy.effects import STRENGTH
 
 __all__ = ["WIDTH", "fold", "to_text"]
 
@@ -42,7 +43,7 @@ def to_text(told: Explanation) -> str:
         lines.append(f"end      {ENDS.get(told.end, told.end)}{status}")
     for sentence in (*told.why, *told.notes):
         lines += fold(f"- {sentence}", 2)
-    lines += _rules(told)
+    lines += _rules(told) + _changes(told)
     for card in told.cards:
         lines += _card(card)
     if told.near:
@@ -85,11 +86,11 @@ def _rules(told: Explanation) -> list[str]:
     if told.rules:
         lines += ["", "Rules that held" if any("lasts" not in rule.state for rule in told.rules) else "Rules at work"]
     for rule in told.rules:
-        lines += _rule(rule, told)
+        lines += _rule(rule)
     return lines
 
 
-def _rule(rule: RuleSaid, told: Explanation) -> list[str]:
+def _rule(rule: RuleSaid) -> list[str]:
     of = " of the answer" if rule.phase == "response" else ""
     owner = f", owner {rule.owner}" if rule.owner else ""
     lines = fold(f"  {rule.id}{of}: {rule.then or 'its text is not at hand'} [{STATES[rule.state]}{owner}]", 6)
@@ -104,21 +105,35 @@ def _rule(rule: RuleSaid, told: Explanation) -> list[str]:
         lines += fold(f"      {term.text}: {read}{said}" if read else f"      {term.text}{said}", 10)
     if rule.softened:
         lines += fold(f"      softened by exception {rule.softened}", 10)
-    if rule.turns or rule.excepted:
-        lines.append("    it would not have held, or done less, with")
-    for turn in rule.turns:
-        lines += fold(f"      {turn.text}{_then(turn, told)}", 10)
-    if rule.excepted:
-        lines += fold(f"      an exception that leaves a tag of it: verdict {rule.excepted}", 10)
     for each in rule.exceptions:
         lines += fold(f"      {each}", 10)
     return lines
 
 
-def _then(turn: Turn, told: Explanation) -> str:
-    """What the request would have got."""
-    action = f", action {turn.action}" if turn.action != turn.verdict else ""
-    return f": verdict {turn.verdict}{action}"
+def _changes(told: Explanation) -> list[str]:
+    """What would have changed the verdict, by what it would have been."""
+    groups: dict[tuple[str, str], dict[str, None]] = {}
+    for rule in told.rules:
+        for turn in rule.turns:
+            groups.setdefault((turn.verdict, turn.action), {})[turn.text] = None
+        if rule.excepted is not None:
+            groups.setdefault((rule.excepted.verdict, rule.excepted.action), {})[rule.excepted.text] = None
+    for card in told.cards:
+        for each in card.addends:
+            if each.without is not None and each.score is not None:
+                text = f"no `{each.id}`, and score.{card.id} at {amount(each.score, 'dB')}"
+                groups.setdefault((each.without.verdict, each.without.action), {})[text] = None
+    if not groups:
+        return []
+    lines = ["", "What would have changed the verdict" + (" of the rules" if told.verdict == "limit" else "")]
+    for (verdict, action), texts in sorted(groups.items(), key=lambda group: -STRENGTH.get(group[0][0], 0)):
+        said = f"  verdict {verdict}{f', action {action}' if action != verdict else ''}"
+        lines.append(
+            f"{said}, the same: other rules hold, or it was only watched" if (verdict, action) == told.ruled else said
+        )
+        for text in texts:
+            lines += fold(f"      {text}", 10)
+    return lines
 
 
 def _near(near: Near) -> list[str]:
@@ -149,13 +164,6 @@ def _card(card: CardSaid) -> list[str]:
         for addend in card.addends:
             if addend.family == family.id:
                 lines += _addend(addend)
-    turns = [each for each in card.addends if each.without is not None]
-    if turns:
-        lines.append("    the verdict would have been lower without")
-    for each in turns:
-        if each.without is not None and each.score is not None:
-            action = f", action {each.without.action}" if each.without.action != each.without.verdict else ""
-            lines.append(f"      {each.id}: score {amount(each.score, 'dB')}, verdict {each.without.verdict}{action}")
     return lines
 
 

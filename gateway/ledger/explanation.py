@@ -63,7 +63,7 @@ class RuleSaid(msgspec.Struct, frozen=True):
     when: str = ""
     terms: tuple[Term, ...] = ()
     softened: str = ""  # by which exception
-    excepted: str = ""  # the verdict, if an exception let only a tag of it through; "" where it is the same
+    excepted: Turn | None = None  # an exception that lets through only a tag of it; None where that changes nothing
     exceptions: tuple[str, ...] = ()  # those that name it and didn't help
     turns: tuple[Turn, ...] = ()
     known: bool = True  # its text is there
@@ -141,6 +141,7 @@ class Explanation(msgspec.Struct, frozen=True):
     account: str
     verdict: str
     action: str
+    ruled: tuple[str, str]  # verdict and action of the rules alone: a limit's refusal is not in them
     done: str  # the effects, in words
     why: tuple[str, ...]
     schema: str = SCHEMA

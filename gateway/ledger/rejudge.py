@@ -73,18 +73,21 @@ class Rejudged:
         scores, _ = self._score(msgspec.structs.replace(card, evidence=lines))
         return scores.evidence.get(card.id, {})
 
-    def softened(self, rule: str) -> Word:
-        """The verdict if an exception let through no more than a tag of one rule."""
+    def softened(self, rule: str) -> tuple[Word, Word]:
+        """Verdict and action, if an exception let through no more than a tag of one rule."""
         becomes = {each.id: each.becomes for each in self.policy.exceptions}
-        parts = []
-        for name in (*self.ruling.rules, *self.ruling.shadow):
-            then = self._rules[name].then
-            if name in self.lasting:
-                then = _longest(then)
-            if name in self.ruling.excepted:
-                then = soften(name, then, becomes[self.ruling.excepted[name]])
-            parts.append(Part(name, soften(name, then, "tag") if name == rule else then))
-        return strongest(merge(parts, self.ruled.facts.seen))
+        words = []
+        for names in ((*self.ruling.rules, *self.ruling.shadow), self.ruling.rules):
+            parts = []
+            for name in names:
+                then = self._rules[name].then
+                if name in self.lasting:
+                    then = _longest(then)
+                if name in self.ruling.excepted:
+                    then = soften(name, then, becomes[self.ruling.excepted[name]])
+                parts.append(Part(name, soften(name, then, "tag") if name == rule else then))
+            words.append(strongest(merge(parts, self.ruled.facts.seen)))
+        return words[0], words[1]
 
     def _score(self, card: Scorecard) -> tuple[Scores, dict[str, Any]]:
         engine = self.engine

@@ -108,7 +108,10 @@ def test_a_number_that_would_have_changed_it_really_does() -> None:
 
 def test_the_exception_that_is_missing() -> None:
     said = rule(told(ACME, ruled(ACME)), "stop")
-    assert said.excepted == "throttle"
+    assert said.excepted is not None
+    assert (said.excepted.verdict, said.excepted.action) == ("throttle", "throttle")
+    really = policy(('silences: [stop]\n    when: account.id == "acct_red"', "silences: [stop]\n    when: req.n > 1"))
+    assert ruled(really).verdict.verdict == "throttle"
     assert said.exceptions == (
         "exception `over` names it, and ended 2026-02-01T00:00:00.000000Z",
         'exception `red-team` names it, and would need account.id is "acct_red"',
