@@ -12,7 +12,7 @@ from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.policy.names import Name
 from gateway.policy.quantities import QuantityError, decibel_of, number_of
-from gateway.policy.sections import ExpectSection, SendSection, TestItem
+from gateway.policy.sections import YEARS, ExpectSection, SendSection, TestItem
 
 __all__ = ["NOON", "Example", "examples"]
 
@@ -20,6 +20,7 @@ NOON = "2026-01-15T12:00:00"
 """When a test happens that doesn't say."""
 
 SECOND = 1_000_000  # µs
+LONGEST = 3_660 * 86_400 * SECOND  # from a test's first request to its last
 WHOLE = frozenset({"n", "max_tokens", "messages", "tools", "images", "audio", "bytes", "chars", "lines"})
 
 
@@ -99,6 +100,8 @@ class _Reader:
             for word in ("allowed", "first_refused"):
                 if getattr(item.expect, word) is not None:
                     self.find((*path, "expect", word), f"`{word}` needs `send`", "as in `send: {times: 21}`", key=True)
+        if item.send is not None and (item.send.times - 1) * item.send.every > LONGEST:
+            self.find((*path, "send", "every"), "these requests take longer than ten years", "send fewer, or sooner")
         at = self._at((*path, "at"), item.at)
         return Example(
             name=item.name,
@@ -172,8 +175,10 @@ class _Reader:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             return 0  # said where the zone stands
         try:
-            moment = datetime.fromisoformat(text or NOON)
+            moment: datetime | None = datetime.fromisoformat(text or NOON)
         except ValueError:
+            moment = None
+        if moment is None or moment.year not in YEARS:
             self.find(path, f"{shown(text)} is no moment", f"as in {NOON}", "value")
             return 0
         if moment.tzinfo is None:

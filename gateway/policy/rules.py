@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gateway.documents import Document, Finding, Step, did_you_mean, shown
 from gateway.policy.evidence import beta_of
@@ -43,6 +43,7 @@ class Judging:
         self.on_missing = on_missing
         self.findings: list[Finding] = []
         self._text = Places(document)
+        self._zones: set[str] = set()
         self.rows: dict[str, Row] = FACTS | limit_names(self.limits)
         self.scores: dict[str, Name] = {}
         self.parsed: dict[str, Node] = {}
@@ -296,8 +297,9 @@ class Judging:
         if active is None:
             return None
         zone = active.timezone or self.timezone
-        if active.timezone is not None and zone not in available_timezones():
-            hint = did_you_mean(zone, available_timezones()) or "an IANA name, as in Europe/Berlin"
+        if active.timezone is not None and _zone(zone) is None:
+            self._zones = self._zones or available_timezones()  # a walk over a folder
+            hint = did_you_mean(zone, self._zones) or "an IANA name, as in Europe/Berlin"
             self.find((*path, "timezone"), f"there is no time zone {shown(zone)}", hint, "timezone")
         start, end = active.hours or (0, 1440)
         days = frozenset(DAYS.index(day) for day in active.days or DAYS)
@@ -314,9 +316,11 @@ class Judging:
         day = day_of(item.expires)
         expires = 0
         if day is None:
-            self.find((*path, "expires"), f"there is no day {shown(item.expires)}", "as in 2026-12-31", "day")
-        elif self.timezone in available_timezones():
-            after = datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(self.timezone))
+            far = item.expires[:4] > "2199"
+            message = "an exception ends before the year 2200" if far else f"there is no day {shown(item.expires)}"
+            self.find((*path, "expires"), message, "as in 2026-12-31", "day")
+        elif (local := _zone(self.timezone)) is not None:
+            after = datetime.combine(day + timedelta(days=1), datetime.min.time(), local)
             expires = int(after.timestamp()) * SECOND
         return Exemption(
             id=item.id,
@@ -327,3 +331,10 @@ class Judging:
             owner=item.owner,
             reason=item.reason,
         )
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None

@@ -1,22 +1,22 @@
 """Pure. The sections that judge: scorecards, rules, exceptions and tests, one pydantic model each."""
 
-import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from gateway.documents import shown
+from gateway.policy.clamping import Clampable, ClampValue, ExpectedClamp
 from gateway.policy.kinds import Amount, Duration, Name, Section, Share, Text, quantity, wrong
-from gateway.policy.quantities import QuantityError, amount_of, clock_of, decibel_of, number_of, pause_of, promise_of
+from gateway.policy.quantities import QuantityError, clock_of, decibel_of, number_of, pause_of, promise_of
 
 __all__ = [
-    "CLAMPS",
     "DAYS",
     "LONGEST_DELAY",
     "MAX_CARDS",
     "MAX_RULES",
     "MAX_TESTS",
+    "YEARS",
     "CARD",
     "CODE",
     "DAY",
@@ -37,13 +37,11 @@ MAX_TESTS = 2_000
 MAX_CONDITION = 2_000  # characters
 LONGEST_DELAY = 30_000_000  # µs: under the read time-outs of the vendors' clients (600 s) and of most proxies (60 s)
 
-CLAMPS = ("logprobs", "max_tokens", "n", "temperature", "top_logprobs", "top_p")
-"""The plain names of the request fields that dialects can clamp."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 CODE = r"^[a-z][a-z0-9_]{0,63}$"
-UNIT = re.compile("[a-zA-Z]{2}")
+YEARS = range(1971, 2200)  # in which every local time of every zone can be worked out
 RHO = (0.0001, 0.9999)  # beyond, a beta distribution can't be told from a point, or from two
 CARD = r"^[A-Za-z0-9][A-Za-z0-9_]*(-[A-Za-z0-9][A-Za-z0-9_]*)*$"
 """A scorecard's id is part of a name in conditions: no dots, and no hyphen that a reader could take for a minus."""
@@ -119,32 +117,6 @@ def _finish(value: object) -> int | str:
         return pause_of(value)
     except QuantityError as error:
         raise wrong(error.message, "at_once, never or a duration as in `2 s`", error.offset) from None
-
-
-def _clamp(value: object) -> float | bool:
-    """The value of a clamp: a number, an amount of tokens, or `false`."""
-    if value is True:
-        raise wrong("a clamp can only switch off", "write `false`, or leave the field out")
-    if value is False:
-        return False
-    if isinstance(value, int | float) and 0 <= value <= 10**12:
-        return value
-    if isinstance(value, str) and value.strip()[:1].isdigit():
-        try:
-            return amount_of(value if UNIT.search(value) else f"{value} tokens", "tokens").amount
-        except QuantityError as error:
-            raise wrong(error.message, error.hint, error.offset) from None
-    raise wrong(f"{shown(value)} is no bound", "a number, an amount of tokens as in `2k`, or `false`")
-
-
-CLAMP_SCHEMA: list[dict[str, Any]] = [{"const": False}, {"type": "number", "minimum": 0}, {"type": "string"}]
-ClampValue = Annotated[float | bool, PlainValidator(_clamp), WithJsonSchema({"anyOf": CLAMP_SCHEMA})]
-ExpectedClamp = Annotated[
-    float | bool | None,
-    PlainValidator(lambda value: None if value is None else _clamp(value)),
-    WithJsonSchema({"anyOf": [*CLAMP_SCHEMA, {"type": "null"}]}),
-]
-Clampable = Literal["logprobs", "max_tokens", "n", "temperature", "top_logprobs", "top_p"]
 
 
 class FamilySection(Section):
@@ -391,8 +363,9 @@ class TestItem(Section):
 
 
 def day_of(text: str) -> date | None:
-    """A day of the calendar; None for one that isn't."""
+    """A day of the calendar in `YEARS`; None for one that isn't."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if day.year in YEARS else None
