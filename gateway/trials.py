@@ -51,6 +51,8 @@ class _Came(msgspec.Struct):
     refused_at: int = 0
     refusal: Spent | None = None
     blocked: Verdict | None = None
+    held: set[str] = msgspec.field(default_factory=set)  # rules, over all requests
+    excepted: set[str] = msgspec.field(default_factory=set)  # exceptions, over all requests
 
 
 def run(policy: Policy, limits: Callable[[], Limits], only: Iterable[Example] | None = None) -> list[Result]:
@@ -64,8 +66,8 @@ def _result(policy: Policy, example: Example, limits: Callable[[], Limits]) -> R
     return Result(
         example,
         tuple(_failures(example, came)),
-        tuple(sorted({*verdict.rules, *verdict.shadow})),
-        tuple(sorted(set(verdict.excepted.values()))),
+        tuple(sorted({*came.held, *verdict.rules, *verdict.shadow})),
+        tuple(sorted({*came.excepted, *verdict.excepted.values()})),
     )
 
 
@@ -112,6 +114,8 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
         facts = Facts(caller, seen, state.limits)
         state, verdict = judge(policy, state, facts, now, example.known)
         came.verdict, came.action, came.word = verdict, verdict.action, verdict.verdict
+        came.held.update(verdict.rules, verdict.shadow)
+        came.excepted.update(verdict.excepted.values())
         if verdict.refuse:
             came.refused_at = came.refused_at or number
             came.blocked = came.blocked or verdict

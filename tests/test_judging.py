@@ -252,6 +252,13 @@ def test_below_what_a_card_needs_the_score_is_its_prior_and_missing() -> None:
         assert verdict.missing == ({} if expected else {"watch": ("score.x",)})
 
 
+def test_a_card_of_campaigns_alone_says_nothing_of_an_account() -> None:
+    card = CARD.replace("prior: -10 dB", "of: [campaign]\n    prior: -40 dB")
+    p = policy("  - {id: watch, when: score.x >= -50 dB, then: {tag: [w]}}", card)
+    _, verdict = say(p, labels=("lab",))
+    assert (verdict.scores, verdict.missing) == ({"x": -40.0}, {"watch": ("score.x",)})
+
+
 def test_readings_hold_this_request_and_not_its_answer() -> None:
     p = policy("  - {id: r, when: hour.requests >= 2 and hour.output_tokens >= 0, then: {tag: [t]}}")
     state, first = say(p)

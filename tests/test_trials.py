@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.policy.loader import PolicyErrors
 from gateway.stores.memory import MemoryLimits
 from gateway.trials import Result, run
 from tests.rig import policy_of
@@ -124,3 +125,17 @@ def test_a_result_names_the_rules_that_held_in_any_mode_and_the_exceptions_used(
     )
     assert first.rules == ("stop", "watch")
     assert second.excepted == ("deal",)
+
+
+def test_with_send_the_rules_of_every_request_count() -> None:
+    (result,) = results("  - {name: a, send: {times: 40, every: 10 s, usage: {output: 1}}, expect: {}}\n")
+    assert result.rules == ("busy",)
+    (result,) = results("  - {name: a, given: {req: {n: 3}}, send: {times: 2, every: 24h}, expect: {}}\n")
+    assert result.rules == ("many",)
+
+
+def test_the_requests_of_all_tests_are_bounded() -> None:
+    one = "  - {name: NAME, send: {times: 60000}, expect: {}}\n"
+    with pytest.raises(PolicyErrors) as caught:
+        results(one.replace("NAME", "a") + one.replace("NAME", "b"))
+    assert [finding.message for finding in caught.value.findings] == ["the tests send more than 100000 requests in all"]

@@ -69,7 +69,10 @@ class Card:
         if values[self._slot] is not None:
             scores.scores[card.id] = values[self._slot]
             return
-        prior = card.prior.get(entity, 0.0)
+        if entity not in card.of:  # it scores something else: a number in the record, missing in conditions
+            scores.scores[card.id] = round(card.prior[card.of[0]], 2)
+            return
+        prior = card.prior[entity]
         if self._needs is not None and self._needs(values) is not True:
             scores.scores[card.id] = round(prior, 2)
             return

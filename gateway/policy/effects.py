@@ -97,8 +97,8 @@ def strongest(effects: Effects) -> Word:
 def clamped(bounds: Mapping[str, float | bool], seen: Observation) -> dict[str, Clamped]:
     """The fields of this request that these bounds change: name -> from, to. A bound that is met changes nothing.
 
-    `n` is a prompt's, as it stands in the request. Where the request says nothing, the model server's own default counts: 1 choice, temperature and top_p of 1, no
-    log-probabilities, and as many tokens as it likes.
+    `n` is a prompt's, as it stands in the request. Where the request says nothing, the model server's own default
+    counts: 1 choice, temperature and top_p of 1, no log-probabilities, and as many tokens as it likes.
     """
     if not bounds or seen.op not in GENERATES:
         return {}

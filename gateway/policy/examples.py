@@ -20,6 +20,7 @@ NOON = "2026-01-15T12:00:00"
 """When a test happens that doesn't say."""
 
 SECOND = 1_000_000  # µs
+MOST_SENDS = 100_000  # requests of all tests of a file: some seconds
 LONGEST = 3_660 * 86_400 * SECOND  # from a test's first request to its last
 WHOLE = frozenset({"n", "max_tokens", "messages", "tools", "images", "audio", "bytes", "chars", "lines"})
 
@@ -70,6 +71,7 @@ class _Reader:
         self.timezone = timezone
         self.findings: list[Finding] = []
         self.seen: set[str] = set()
+        self.sends = 0
 
     def find(self, path: tuple[Step, ...], message: str, hint: str = "", code: str = "test", **more: Any) -> None:
         self.findings.append(self.document.finding(path, message, hint=hint, code=code, **more))
@@ -100,6 +102,11 @@ class _Reader:
             for word in ("allowed", "first_refused"):
                 if getattr(item.expect, word) is not None:
                     self.find((*path, "expect", word), f"`{word}` needs `send`", "as in `send: {times: 21}`", key=True)
+        if item.send is not None:
+            self.sends += item.send.times
+            if self.sends > MOST_SENDS >= self.sends - item.send.times:
+                message = f"the tests send more than {MOST_SENDS} requests in all"
+                self.find((*path, "send", "times"), message, "they are run before each reload: send fewer", "bound")
         if item.send is not None and (item.send.times - 1) * item.send.every > LONGEST:
             self.find((*path, "send", "every"), "these requests take longer than ten years", "send fewer, or sooner")
         at = self._at((*path, "at"), item.at)
