@@ -123,17 +123,19 @@ def _changes(told: Explanation) -> list[str]:
             if each.without is not None and each.score is not None:
                 text = f"no `{each.id}`, and score.{card.id} at {amount(each.score, 'dB')}"
                 groups.setdefault((each.without.verdict, each.without.action), {})[text] = None
-    if not groups:
+    waits = [each.wait for each in told.limits if not each.ok]
+    later = [f"  verdict {told.ruled[0]}", f"      {span(max(waits))} later, if nothing else came"] if waits else []
+    if not groups and not later:
         return []
-    lines = ["", "What would have changed the verdict" + (" of the rules" if told.verdict == "limit" else "")]
+    lines = ["", "What would have changed the verdict", *(later if min(waits, default=0) > 0 else [])]
+    aside = ", the limits aside" if waits else ""
     for (verdict, action), texts in sorted(groups.items(), key=lambda group: -STRENGTH.get(group[0][0], 0)):
-        said = f"  verdict {verdict}{f', action {action}' if action != verdict else ''}"
-        lines.append(
-            f"{said}, the same: other rules hold, or it was only watched" if (verdict, action) == told.ruled else said
-        )
+        other = f", action {action}" if action != verdict else ""
+        same = ": the same, since other rules hold" if (verdict, action) == told.ruled else ""
+        lines.append(f"  verdict {verdict}{other}{aside}{same}")
         for text in texts:
             lines += fold(f"      {text}", 10)
-    return lines
+    return lines if len(lines) > 2 else []
 
 
 def _near(near: Near) -> list[str]:

@@ -28,6 +28,7 @@ __all__ = ["Rejudged", "after", "under"]
 ESTIMATES = ("req.input_est", "req.output_est")
 NO_CEILING = 1e9  # dB
 MAX_WAITING = 65_536  # requests of one account between their two rows
+NOTHING = Then()
 FACETS = ("", ".families", ".corroborated")
 
 
@@ -49,7 +50,9 @@ class Rejudged:
         self.lasting: dict[str, Sanction] = {}
         for effects, ids in ((verdict.effects, verdict.rules), (verdict.would or verdict.effects, verdict.shadow)):
             for name in ids:
-                if name in self._rules and name not in self.fresh:
+                then = self._rules[name].then if name in self._rules else NOTHING
+                unread = name in now.missing and name not in verdict.missing  # it held, on what isn't in the record
+                if name not in self.fresh and not unread and (then.throttle_for or then.block_for):
                     self.lasting[name] = self._lasts(name, effects.until, real=name in verdict.rules)
         self.ruling = self.ruling_with({})
 

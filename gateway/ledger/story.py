@@ -149,9 +149,12 @@ class Teller:
             else:
                 self._more_shifts += 1
         for card, db in verdict.scores.items():
-            self._scores[plain(card)] = db
-            if db > self._highest.get(plain(card), (-1e9, ""))[0] and len(self._highest) < MAX_NAMES:
-                self._highest[plain(card)] = (db, at)
+            name = plain(card)
+            if name not in self._scores and len(self._scores) >= MAX_NAMES:
+                continue
+            self._scores[name] = db
+            if name not in self._highest or db > self._highest[name][0]:
+                self._highest[name] = (db, at)
         for card, lines in verdict.evidence.items():
             for line, db in lines.items():
                 self._evidence(Peak(plain(card), plain(line), db, at, plain(row.request)))
@@ -281,4 +284,5 @@ def _days(story: Story) -> list[str]:
     days = list(story.days.items())
     for day, counts in days[-SHOWN * 3 :]:
         lines.append(day + "".join(f"{counts.get(name, 0):>10,}" for name in used))
-    return lines + [f"and {len(days) - SHOWN * 3} earlier days: --json has them"] * (len(days) > SHOWN * 3)
+    lines += [f"and {len(days) - SHOWN * 3} earlier days: --json has them"] * (len(days) > SHOWN * 3)
+    return lines + [f"days after the first {MAX_DAYS} are only counted above"] * (len(days) >= MAX_DAYS)

@@ -1,4 +1,4 @@
-"""The example on the operations page is what `gauger explain` prints. `python -m tests.deploy.test_explained` renews it."""
+"""The example on the operations page is what the program prints. `python -m tests.deploy.test_explained` renews it."""
 
 from pathlib import Path
 

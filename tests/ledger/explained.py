@@ -85,8 +85,8 @@ def ruled(
     by: Policy, *, before: AccountState | None = None, kill: bool = False, account: str = "acct_9", **seen: Any
 ) -> Ruled:
     """A chat completion with log-probabilities and four choices, judged."""
-    asked: dict[str, Any] = {"dialect": "openai_chat", "op": "chat", "route": "/v1/chat/completions", "model": "gpt-4o", "n": 4}
-    asked |= {"logprobs": 2, "chars": 400, "messages": 2} | seen
+    asked: dict[str, Any] = {"dialect": "openai_chat", "op": "chat", "route": "/v1/chat/completions", "model": "gpt-4o"}
+    asked |= {"n": 4, "logprobs": 2, "chars": 400, "messages": 2} | seen
     facts = Facts(Caller(account, plan="free"), Observation(**asked), kill=kill)
     _, verdict = judge(by, before or state(), facts, NOW)
     return Ruled(3, NOW, REQUEST, by.digest, facts, verdict)

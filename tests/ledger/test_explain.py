@@ -1,5 +1,7 @@
 """An explanation says what was, and what it says would change a verdict does, when it is judged again."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -195,6 +197,11 @@ def test_a_limit_that_refuses_says_what_was_left_and_when_it_passes() -> None:
     assert (found.verdict, found.action) == ("limit", "limit")
     assert "Limit `key-requests` refuses: 1 request asked, 0 left; it passes in 100 ms." in found.why
     assert "refuses: 1 request asked, 0 of 20 left, passes in 100 ms; full again in 2 s" in to_text(found)
+    assert "changed the verdict\n  verdict allow\n      100 ms later, if nothing else came\n" in to_text(found)
+    never = msgspec.structs.replace(limits[0], wait=-1)
+    end = msgspec.structs.replace(end, outcome=msgspec.structs.replace(end.outcome, limits=(never,)))
+    assert "waiting never helps" in to_text(told(ACME, row, end))
+    assert "changed the verdict" not in to_text(told(ACME, row, end))
 
 
 def test_a_rule_of_the_answer_is_told_with_the_answer_s_values() -> None:
@@ -293,3 +300,48 @@ def test_the_same_policy_after_the_same_rows_says_what_was_recorded() -> None:
     row = ruled(ACME)
     assert under(ACME, row).verdict.verdict == row.verdict.verdict
     assert under(ACME, row).verdict.evidence == row.verdict.evidence
+
+
+def test_a_rule_on_an_estimate_that_a_blocked_request_s_record_lacks_says_so() -> None:
+    by = policy(("score.extraction >= 10 dB and week.requests >= 100", "req.input_est >= 1"))
+    found = told(by, ruled(by))
+    said = rule(found, "stop")
+    assert (said.state, said.terms[0].holds, said.turns) == ("done", None, ())
+    assert any("what a rule read isn't in it" in each for each in found.notes)
+    assert "req.input_est >= 1 token: missing  [missing]" in to_text(found) or "[missing]" in to_text(found)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "n": st.integers(1, 9),
+            "logprobs": st.none() | st.integers(0, 5),
+            "op": st.sampled_from(["chat", "embeddings", "opaque", "batch"]),
+            "max_tokens": st.none() | st.integers(1, 10**6),
+        }
+    ),
+    st.sampled_from([0.0, 18.0, 50.0, 98.0, 99.0, 400.0]),
+    st.sampled_from([0.0, 499_999.0, 500_000.0, 700_000.0]),
+    st.sampled_from(["acct_9", "acct_red"]),
+    st.booleans(),
+    st.dictionaries(
+        st.sampled_from(["stop", "slow-down", "worse", "gone"]), st.sampled_from([-1, 1, 10**9]), max_size=3
+    ),
+)
+def test_every_record_is_explained_as_it_was_and_every_change_is_judged_so(
+    seen: dict[str, Any], requests: float, output: float, account: str, kill: bool, lasting: dict[str, int]
+) -> None:
+    sanctions = {
+        name: Sanction(NOW + later, NOW + later * (name != "slow-down"), NOW + later, NOW + later * (name == "stop"))
+        for name, later in lasting.items()
+    }
+    before = msgspec.structs.replace(state(requests, output), sanctions=sanctions)
+    row = ruled(ACME, before=before, kill=kill, account=account, **seen)
+    found = told(ACME, row)
+    assert [each for each in found.notes if "scores" in each] == []
+    assert {each.id for each in found.rules} >= {*row.verdict.rules, *row.verdict.shadow}
+    for each in found.rules:
+        if each.state in ("done", "watched") and each.phase == "request":
+            assert all(term.holds for term in each.terms)
+            assert each.turns
+    assert max(map(len, to_text(found).splitlines())) <= 100
