@@ -114,7 +114,7 @@ def _replay(name: str, read: Lines, policy: Policy | None, top: int) -> Report:
         body: bytes | None = line
         if line.startswith(b'{"h":"'):
             body = body_of(line) if line.endswith(b"\n") else None  # a crash left half a line
-        if not body or not body.strip():
+        if not body or body.isspace():
             continue
         try:
             row = decode(body)
