@@ -187,7 +187,7 @@ def judge(
         readings=engine.readings(values),
     )
     if effects.block:
-        return _refused(after), verdict
+        return _refused(after), msgspec.structs.replace(verdict, input=cost.input, output=cost.output)
     if effects.clamp:
         cost = _cost(policy, state, _clamped(work, effects.clamp), op)
     draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow, shares=effects.throttle or None)

@@ -168,9 +168,9 @@ def _failures(example: Example, came: _Came) -> list[str]:
         for name in expect.missing or ()
         if name not in missing and name not in verdict.missing
     ]
-    for name, wanted in (expect.clamp or {}).items():
-        got = verdict.effects.clamp[name][1] if name in verdict.effects.clamp else None
-        same(f"clamp.{name}", wanted, got)
+    for field, wanted in (expect.clamp or {}).items():
+        got = verdict.effects.clamp[field][1] if field in verdict.effects.clamp else None
+        same(f"clamp.{field}", wanted, got)
     for name, share in (expect.throttle or {}).items():
         same(f"throttle.{name}", share, verdict.effects.throttle.get(name, 1.0))
     for name, db in (expect.score or {}).items():
