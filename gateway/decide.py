@@ -144,12 +144,17 @@ def judge(
 ) -> tuple[AccountState, Verdict]:
     """The verdict on one request, and the state that remembers it. `given`: values by name, of a policy's test."""
     seen = facts.seen
-    after = msgspec.structs.replace(
-        state, first=state.first or now, last=now, requests=state.requests + 1, volume=state.volume.asked(now)
-    )
+    habits = state.habits
     if seen.op in GENERATES and not facts.rejected:
-        asked = state.habits.asked(now, logprobs=seen.logprobs is not None, choices=seen.n > seen.prompts)
-        after = msgspec.structs.replace(after, habits=asked)
+        habits = habits.asked(now, logprobs=seen.logprobs is not None, choices=seen.n > seen.prompts)
+    after = msgspec.structs.replace(
+        state,
+        first=state.first or now,
+        last=now,
+        requests=state.requests + 1,
+        volume=state.volume.asked(now),
+        habits=habits,
+    )
     if facts.rejected:
         return _refused(after), Verdict("reject", "reject", refuse=facts.rejected)
     batch = state.files.get(seen.file) if seen.file is not None else None
@@ -164,15 +169,25 @@ def judge(
     engine = policy.engine
     if engine is None or engine.empty:
         draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow)
-        plain = Verdict("block" if barred else "allow", draws=draws)
-        return after, msgspec.structs.replace(plain, **_expected(cost, seen, batch))
+        owed = _owed(cost, seen, batch)
+        return after, Verdict(
+            "block" if barred else "allow", draws=draws, input=cost.input, output=cost.output, owed=owed
+        )
     values = engine.values(_inputs(policy, after, facts, now, cost), given)
     scores = engine.score(values)
     ruling = engine.rule(values, seen, now, shadow=shadow, sanctions=state.sanctions)
     if ruling.sanctions or state.sanctions:
         after = msgspec.structs.replace(after, sanctions=ruling.sanctions)
     effects = ruling.effects
-    verdict = Verdict(
+    draws: tuple[Draw, ...] = ()
+    if effects.block:
+        after = _refused(after)
+    else:
+        if effects.clamp:
+            cost = _cost(policy, state, _clamped(work, effects.clamp), op)
+        shares = effects.throttle or None
+        draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow, shares=shares)
+    return after, Verdict(
         verdict="block" if barred else ruling.verdict,
         action=ruling.action,
         effects=effects,
@@ -185,18 +200,16 @@ def judge(
         scores=scores.scores,
         evidence=scores.evidence,
         readings=engine.readings(values),
+        draws=draws,
+        input=cost.input,
+        output=cost.output,
+        owed=_owed(cost, seen, batch),
     )
-    if effects.block:
-        return _refused(after), msgspec.structs.replace(verdict, input=cost.input, output=cost.output)
-    if effects.clamp:
-        cost = _cost(policy, state, _clamped(work, effects.clamp), op)
-    draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow, shares=effects.throttle or None)
-    return after, msgspec.structs.replace(verdict, draws=draws, **_expected(cost, seen, batch))
 
 
-def _expected(cost: Cost, seen: Observation, batch: Observation | None) -> dict[str, int]:
-    unseen = batch is not None or seen.op == "batch" or seen.background
-    return {"input": cost.input, "output": cost.output, "owed": cost.most if unseen else 0}
+def _owed(cost: Cost, seen: Observation, batch: Observation | None) -> int:
+    """What is charged for an answer that nobody will see."""
+    return cost.most if batch is not None or seen.op == "batch" or seen.background else 0
 
 
 def _inputs(policy: Policy, state: AccountState, facts: Facts, now: int, cost: Cost) -> Inputs:

@@ -59,7 +59,7 @@ CONSTANTS: dict[str, bool | None] = {
 SYNTAX = (  # what either parser says -> what we say
     ("mapping values are not allowed", "a `:` is not expected here", "quote the text, or look at the indentation"),
     ("could not find expected ':'", "a key without `:`", ""),
-    ("',' or '}'", "a `,` or the closing `}` is missing", "or put quotes around a text with a comma, a bracket or `: ` in it"),
+    ("',' or '}'", "a `,` or the closing `}` is missing", "or quote a text with a comma, bracket or `: ` in it"),
     ("',' or ']'", "a `,` or the closing `]` is missing", ""),
     ("cannot start any token", "a value can't begin with this character", "put quotes around the value"),
     ("expected key|<block end>|'-' indicator", "this does not fit the lines above", "look at the indentation"),

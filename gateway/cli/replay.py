@@ -247,7 +247,7 @@ def _unwatched() -> Iterator[None]:
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 50, 1000)
     try:
         yield
     finally:

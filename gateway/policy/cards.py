@@ -43,7 +43,11 @@ class Card:
         self.card = card
         self._needs = condition(parsed[card.needs], slots, names, lists) if card.needs else None
         self._requests = slots.of(REQUESTS)
-        self._lines = [(line, self._worth(line, slots, names, lists, parsed)) for line in card.evidence]
+        self._lines = [
+            (line.id, line.family, line.ceiling, line.after, self._worth(line, slots, names, lists, parsed))
+            for line in card.evidence
+        ]
+        self._kinds = {name: (kind.ceiling, kind.correlation) for name, kind in card.families.items()}
         self._slot = slots.of(f"score.{card.id}")
         self._families = slots.of(f"score.{card.id}.families")
         self._corroborated = slots.of(f"score.{card.id}.corroborated")
@@ -79,24 +83,24 @@ class Card:
         counted: dict[str, float] = {}
         pieces: dict[str, list[tuple[float, float]]] = {}
         requests = values[self._requests] or 0.0
-        for line, worth in self._lines:
-            if line.after and requests < line.after:
+        for name, kind, ceiling, after, worth in self._lines:
+            if after and requests < after:
                 continue
             db = worth(values)
             if db:
-                db = db if db < line.ceiling else line.ceiling
-                counted[line.id] = round(db, 2)
-                piece = (db, line.ceiling)
-                if line.family in pieces:
-                    pieces[line.family].append(piece)
+                if db > ceiling:
+                    db = ceiling
+                counted[name] = round(db, 2)
+                if kind in pieces:
+                    pieces[kind].append((db, ceiling))
                 else:
-                    pieces[line.family] = [piece]
+                    pieces[kind] = [(db, ceiling)]
         total = prior
         sums: dict[str, float] = {}
-        for name, found in pieces.items():
-            kind = card.families[name]
-            sums[name] = total_of = round(family(found, ceiling=kind.ceiling, correlation=kind.correlation), 2)
-            total += total_of
+        for kind, found in pieces.items():
+            ceiling, correlation = self._kinds[kind]
+            sums[kind] = worth_of = round(family(found, ceiling=ceiling, correlation=correlation), 2)
+            total += worth_of
         strong = [name for name, db in sums.items() if db >= STRONG]
         values[self._slot] = scores.scores[card.id] = round(total, 2)
         values[self._families] = len(strong)

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.identity import Caller
 from gateway.policy.calendar import calendar_window
-from gateway.policy.model import Limit, Policy, TokenWeights
+from gateway.policy.model import Dimension, Limit, Policy, TokenWeights
 from gateway.quotas import Draw
 from gateway.usage import Usage
 
@@ -16,6 +16,7 @@ __all__ = ["PERIODS", "Cost", "cell_key", "draws_for", "used"]
 UNNAMED = "default"
 """The model of a call that names none: a server with a default model answers it, so limits by model hold for it."""
 
+ACCOUNT: tuple[Dimension, ...] = ("account",)
 PERIODS = {  # µs; a rolling month is 30 days, as everywhere in rate limiting
     "s": 1_000_000,
     "min": 60_000_000,
@@ -51,6 +52,8 @@ def cell_key(limit: Limit, caller: Caller, model: str | None) -> str | None:
 
     Every part is length-prefixed, so no two callers can be made to collide.
     """
+    if limit.by == ACCOUNT:  # the commonest, and never missing
+        return f"{limit.id}|{len(caller.account)}:{caller.account}"
     parts = [limit.id]
     for dimension in limit.by:
         if dimension == "key":

@@ -8,6 +8,7 @@ import msgspec
 from gateway.identity import IdentityRules, Jwt, Trusted
 
 __all__ = [
+    "Dimension",
     "Evidence",
     "Exemption",
     "Exposure",

@@ -29,7 +29,7 @@ class Habits(msgspec.Struct, frozen=True, gc=False, array_like=True):
     def asked(self, now: int, *, logprobs: bool, choices: bool) -> "Habits":
         """With one more generating request."""
         now = max(now, self.at)
-        n, a, b = decayed(self.week, now - self.at if self.at else 0, WEEK)
+        n, a, b = decayed(self.week, now - self.at, WEEK) if self.at else self.week
         return Habits(now, (n + 1.0, a + logprobs, b + choices))
 
     @property

@@ -7,9 +7,11 @@ look-alikes  every heavy customer: batch classification, agents, evaluations
 source       exponentially weighted counts, as in `gateway.signals`
 """
 
+from math import exp
+
 import msgspec
 
-from gateway.signals import DAY, HOUR, SPANS, WEEK, Counts, decayed
+from gateway.signals import DAY, HOUR, SPANS, WEEK, Counts
 
 __all__ = ["COUNTED", "Volume"]
 
@@ -40,14 +42,23 @@ class Volume(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return counts[COUNTED.index(name)]
 
     def _add(self, more: Counts, now: int) -> "Volume":
-        now = max(now, self.at)
-        elapsed = now - self.at if self.at else 0
+        at = self.at
+        if now <= at or not at:  # no time has passed: the counts are as they were
+            hour = day = week = 1.0
+            now = max(now, at)
+        else:
+            elapsed = now - at
+            hour, day, week = exp(-elapsed / HOUR), exp(-elapsed / DAY), exp(-elapsed / WEEK)
         a, b, c, d = more
-        spans = []
-        for counts, span in ((self.hour, HOUR), (self.day, DAY), (self.week, WEEK)):
-            w, x, y, z = decayed(counts, elapsed, span)
-            spans.append((w + a, x + b, y + c, z + d))
-        return Volume(now, spans[0], spans[1], spans[2])
+        h, i, j, k = self.hour
+        l, m, n, o = self.day  # noqa: E741
+        p, q, r, s = self.week
+        return Volume(
+            now,
+            (h * hour + a, i * hour + b, j * hour + c, k * hour + d),
+            (l * day + a, m * day + b, n * day + c, o * day + d),
+            (p * week + a, q * week + b, r * week + c, s * week + d),
+        )
 
 
 assert set(SPANS) == {"hour", "day", "week"}  # the names of the fields above
