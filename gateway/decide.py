@@ -168,10 +168,12 @@ def judge(
     cost = _cost(policy, state, work, op)
     engine = policy.engine
     if engine is None or engine.empty:
-        draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow)
-        owed = _owed(cost, seen, batch)
         return after, Verdict(
-            "block" if barred else "allow", draws=draws, input=cost.input, output=cost.output, owed=owed
+            "block" if barred else "allow",
+            draws=draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow),
+            input=cost.input,
+            output=cost.output,
+            owed=_owed(cost, seen, batch),
         )
     values = engine.values(_inputs(policy, after, facts, now, cost), given)
     scores = engine.score(values)

@@ -20,7 +20,7 @@ from gateway.ledger.chain import body_of
 from gateway.ledger.drift import Drift
 from gateway.ledger.drift_html import to_html
 from gateway.ledger.drift_text import Report, ends, to_json, to_text
-from gateway.ledger.record import Adopted, Opened, decode
+from gateway.ledger.record import Adopted, Opened, decode, decode_sealed
 from gateway.ledger.replay import Replay, Tally
 from gateway.ledger.steps import Accounts, Limits, Steps
 from gateway.pepper import load_pepper
@@ -110,6 +110,7 @@ def _replay(name: str, read: Lines, policy: Policy | None, top: int) -> Report:
     replay = Replay(policy, _adopted, _fresh)
     drift = Drift(_conditions(policy), top) if policy is not None else None
     step = replay.step
+    read_row = decode_sealed if policy is None else decode
     for source, number, line in read:
         body: bytes | None = line
         if line.startswith(b'{"h":"'):
@@ -117,7 +118,7 @@ def _replay(name: str, read: Lines, policy: Policy | None, top: int) -> Report:
         if not body or body.isspace():
             continue
         try:
-            row = decode(body)
+            row = read_row(body)
         except msgspec.DecodeError:
             if not line.endswith(b"\n"):
                 continue

@@ -5,7 +5,20 @@ import msgspec
 
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 
-__all__ = ["ENGINE", "Adopted", "Erased", "Gap", "Opened", "Row", "Ruled", "Settled", "decode", "encode"]
+__all__ = [
+    "ENGINE",
+    "Adopted",
+    "Erased",
+    "Gap",
+    "Opened",
+    "Row",
+    "Ruled",
+    "Sealed",
+    "Settled",
+    "decode",
+    "decode_sealed",
+    "encode",
+]
 
 ENGINE = 1
 """Version of the core's arithmetic. Rows of another engine replay to what this one says, and the report says so."""
@@ -85,6 +98,31 @@ _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
 
 
+class Sealed(msgspec.Struct, frozen=True, tag="ruled"):
+    """`Ruled` with its verdict still in bytes: replay compares it whole, and opens it where it differs."""
+
+    seq: int
+    now: int
+    request: str
+    policy: str
+    facts: Facts
+    verdict: msgspec.Raw
+
+    def opened(self) -> Ruled:
+        """The row itself. Raises `msgspec.ValidationError` where the verdict is none."""
+        return Ruled(self.seq, self.now, self.request, self.policy, self.facts, _VERDICT.decode(self.verdict))
+
+    def says(self, verdict: Verdict) -> bool:
+        """Whether the row holds this verdict, to the letter. What is written otherwise may still be equal."""
+        return _ENCODER.encode(verdict) == bytes(self.verdict)
+
+
+_VERDICT: msgspec.json.Decoder[Verdict] = msgspec.json.Decoder(Verdict)
+_SEALED: msgspec.json.Decoder[Opened | Adopted | Sealed | Settled | Gap | Erased] = msgspec.json.Decoder(
+    Opened | Adopted | Sealed | Settled | Gap | Erased
+)
+
+
 def encode(row: Row) -> bytes:
     """One row as JSON, without a newline; fields at their default are left out."""
     return _ENCODER.encode(row)
@@ -93,3 +131,8 @@ def encode(row: Row) -> bytes:
 def decode(data: bytes) -> Row:
     """The row in these bytes. Raises `msgspec.DecodeError` or `msgspec.ValidationError` for anything else."""
     return _DECODER.decode(data)
+
+
+def decode_sealed(data: bytes) -> Row | Sealed:
+    """Like `decode`, with the verdict of a ruled row left in its bytes."""
+    return _SEALED.decode(data)

@@ -17,7 +17,7 @@ import msgspec
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.errors import Mistake
 from gateway.ledger.differ import difference
-from gateway.ledger.record import ENGINE, Adopted, Erased, Gap, Opened, Row, Ruled, Settled
+from gateway.ledger.record import ENGINE, Adopted, Erased, Gap, Opened, Row, Ruled, Sealed, Settled
 from gateway.ledger.steps import Accounts, Limits, Steps, refused
 from gateway.policy.model import Policy
 from gateway.quotas import Drawn, Reading
@@ -82,7 +82,7 @@ class _Open:
     __slots__ = ("drawn", "ended", "facts", "policy", "ruled", "verdict", "what_if")
 
     def __init__(
-        self, ruled: Ruled, policy: Policy, facts: Facts, verdict: Verdict, drawn: Drawn | None, what_if: bool
+        self, ruled: Ruled | Sealed, policy: Policy, facts: Facts, verdict: Verdict, drawn: Drawn | None, what_if: bool
     ) -> None:
         self.ruled = ruled
         self.policy = policy
@@ -120,8 +120,11 @@ class Replay:
         self._whole = True  # nothing is missing since a process began
         self._drifting = False  # the state is another policy's
 
-    def step(self, row: Row) -> Judged | None:
-        """Folds one row in. A request is given back at its second row. Raises Mistake where its policy is unknown."""
+    def step(self, row: Row | Sealed) -> Judged | None:
+        """Folds one row in. A request is given back at its second row. Raises Mistake where its policy is unknown.
+
+        Of a sealed row that agrees nothing is given back: there is nothing to tell.
+        """
         tally = self.tally
         tally.rows += 1
         seq, kind = row.seq, type(row)
@@ -131,7 +134,7 @@ class Replay:
             self._gap(max(0, seq - self._seq - 1))
         self._seq = seq if kind is not Gap else seq + max(0, row.lost - 1)  # type: ignore[union-attr]
         self._steps.keep(row.now)
-        if kind is Ruled:
+        if kind is Ruled or kind is Sealed:
             self._ruled(row)  # type: ignore[arg-type]
         elif kind is Settled:
             return self._settled(row)  # type: ignore[arg-type]
@@ -187,7 +190,7 @@ class Replay:
             self._steps.forget(request)
             self.tally.unsettled += 1
 
-    def _policy_of(self, row: Ruled) -> Policy:
+    def _policy_of(self, row: Ruled | Sealed) -> Policy:
         if self.policy is not None:
             return self.policy
         found = self._compiled.get(row.policy)
@@ -206,7 +209,7 @@ class Replay:
                 self._differs(row, f"policy: {row.policy} recorded, its files are {found.digest} now")
         return found
 
-    def _ruled(self, row: Ruled) -> None:
+    def _ruled(self, row: Ruled | Sealed) -> None:
         policy = self._policy_of(row)
         if self.policy is not None and policy.digest != row.policy:
             self._drifting = True
@@ -229,6 +232,10 @@ class Replay:
                 steps.settle(policy, row.request, facts, verdict, end, row.now)
             return
         self.tally.compared += 1
+        if type(row) is Sealed:
+            if row.says(verdict) and known == facts.limits:
+                return
+            row = row.opened()
         if verdict != row.verdict:
             self._differs(row, difference("verdict", row.verdict, verdict))
         elif known != facts.limits:
@@ -255,7 +262,7 @@ class Replay:
             self._differs(found.ruled, difference("settled", outcome.settled, settled), row)
         if row.reflection != reflection:
             self._differs(found.ruled, difference("reflection", row.reflection, reflection), row)
-        return self._judged(found, row, reflection)
+        return self._judged(found, row, reflection) if type(found.ruled) is Ruled else None
 
     def _imagine(self, found: _Open, row: Settled) -> Judged:
         """The end of a request under another policy than its own."""
@@ -263,7 +270,7 @@ class Replay:
             return self._judged(found, row, NONE)
         verdict, drawn, outcome = found.verdict, found.drawn, row.outcome
         costs: dict[str, int] | None = None
-        guessed = was_refused(found.ruled, row)
+        guessed = was_refused(found.ruled.opened() if isinstance(found.ruled, Sealed) else found.ruled, row)
         if guessed:
             costs = {}
             outcome = Outcome(end="done", status=200, usage=Usage(verdict.input, verdict.output))
@@ -275,9 +282,10 @@ class Replay:
 
     def _judged(self, found: _Open, row: Settled | None, reflection: Reflection, guessed: bool = False) -> Judged:
         limits = found.drawn.readings if found.drawn is not None else ()
-        return Judged(found.ruled, row, found.verdict, limits, reflection, found.what_if, guessed)
+        ruled = found.ruled.opened() if isinstance(found.ruled, Sealed) else found.ruled
+        return Judged(ruled, row, found.verdict, limits, reflection, found.what_if, guessed)
 
-    def _differs(self, row: Ruled, what: str, end: Settled | None = None) -> None:
+    def _differs(self, row: Ruled | Sealed, what: str, end: Settled | None = None) -> None:
         tally = self.tally
         cause: Cause = "gap" if not self._whole else "engine" if self._engine != ENGINE else ""
         if cause == "engine":

@@ -162,7 +162,7 @@ class Engine:
         values = [get(inputs) for get in self._getters]
         for at in self._round:
             value = values[at]
-            if value is not None:
+            if value:
                 values[at] = round(value, 3)
         if given:
             values = [given.get(name, value) for name, value in zip(self.slots, values, strict=True)]
