@@ -4,16 +4,14 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from pydantic import SecretStr
 
-from gateway import __version__, trials
-from gateway.accounts import Directory, load_accounts
-from gateway.documents import shown
+from gateway import __version__
+from gateway.accounts import Directory
+from gateway.adopt import read_rules, rule_files
 from gateway.edge import gate, relay
 from gateway.edge.admission import Admission
 from gateway.edge.core import Core
@@ -21,12 +19,9 @@ from gateway.edge.exchange import ASGIApp, Receive, Scope, Send
 from gateway.edge.pool import make_upstream
 from gateway.edge.upstream import Upstream
 from gateway.errors import Mistake
-from gateway.files import default_policy, place_of, resolver
 from gateway.ledger.line import Service
 from gateway.ledger.record import Opened
 from gateway.pepper import load_pepper, load_tag_key
-from gateway.policy.loader import PolicyErrors
-from gateway.policy.loader import load as load_policy
 from gateway.policy.model import Policy
 from gateway.refusals import Vendor
 from gateway.reload import Reloader
@@ -41,10 +36,8 @@ from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracer
 
-__all__ = ["VENDORS", "Gate", "Relay", "build_core", "default_policy", "read_rules", "rule_files", "upstreams_of"]
+__all__ = ["VENDORS", "Gate", "Relay", "build_core", "upstreams_of"]
 
-T = TypeVar("T")
-MOST_LINES = 20  # of failing tests that are shown at once
 VENDORS: tuple[Vendor, ...] = ("openai", "anthropic", "gemini")
 
 
@@ -202,48 +195,6 @@ def networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(text) for text in texts)
     except ValueError as error:
         raise Mistake(str(error), place="trusted_proxies", hint="write networks, as in 10.0.0.0/8,::1/128") from None
-
-
-def rule_files(settings: Settings, policy: Policy | None = None) -> list[Path]:
-    """The files whose content decides: the policy, its packs and lists, and the accounts file that it names."""
-    path = settings.policy or default_policy()
-    if policy is None:
-        return [path]
-    named = [place_of(path.parent, name) for name in list(policy.files)[1:]]
-    directory = policy.identity.directory
-    return [path, *named] if directory is None else [path, *named, path.parent / directory]
-
-
-def read_rules(settings: Settings) -> tuple[Policy, Directory]:
-    """The policy and its accounts. Raises Mistake with every finding in it, one a line; a test that fails is one."""
-    path = settings.policy or default_policy()
-    policy = _located(lambda: load_policy(_read(path), str(path), resolver(path.parent)))
-    failed = [result for result in trials.run(policy, MemoryLimits) if not result.ok]
-    if failed:
-        lines = [f"test {shown(each.example.name)}: {failure}" for each in failed for failure in each.failures]
-        hint = "`gauger test FILE` shows each with its line"
-        raise Mistake("\n".join(lines[:MOST_LINES]), place=str(path), hint=hint)
-    if policy.identity.directory is None:
-        return policy, Directory.empty()
-    file = path.parent / policy.identity.directory
-    return policy, _located(lambda: load_accounts(_read(file), str(file), frozenset(policy.plans)))
-
-
-def _located(load: Callable[[], T]) -> T:
-    """What `load` returns; its findings become one Mistake with a line each."""
-    try:
-        return load()
-    except PolicyErrors as errors:
-        raise Mistake(
-            "\n".join(map(str, errors.findings)), hint="`gauger check FILE` shows each with its line"
-        ) from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Mistake(f"can't be read: {error.strerror}", place=str(path)) from None
 
 
 def _vendor_keys(settings: Settings) -> dict[Vendor, str]:

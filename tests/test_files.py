@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import read_rules, rule_files
+from gateway.adopt import read_rules, rule_files
 from gateway.errors import Mistake
 from gateway.files import default_policy, place_of, resolver
 from gateway.settings import Settings

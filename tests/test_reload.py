@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.accounts import Directory
-from gateway.app import read_rules, rule_files
+from gateway.adopt import read_rules, rule_files
 from gateway.edge.core import Core
 from gateway.identity import key_digest
 from gateway.policy.model import Policy

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from gateway import __version__
-from gateway.app import read_rules
+from gateway.adopt import read_rules
 from gateway.cli.raw import PUBLIC_PEPPER, Player
 from gateway.cli.sources import Source, begins, expand, lines
 from gateway.errors import Mistake

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from gateway import __version__, standin
-from gateway.app import Gate, Relay, build_core, read_rules, rule_files
+from gateway.adopt import read_rules, rule_files
+from gateway.app import Gate, Relay, build_core
 from gateway.edge.core import Core
 from gateway.edge.finish import refused_below
 from gateway.edge.ops import operator_app

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from gateway.app import read_rules, rule_files
+from gateway.adopt import read_rules, rule_files
 from gateway.cli.serve import _is_loopback
 from gateway.edge.ops import operator_app
 from gateway.edge.server import Bounds, make_server

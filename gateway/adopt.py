@@ -1,0 +1,63 @@
+"""Shell. The rules that a process adopts: policy and accounts, read from their files, checked, and tried."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gateway import trials
+from gateway.accounts import Directory, load_accounts
+from gateway.documents import shown
+from gateway.errors import Mistake
+from gateway.files import default_policy, place_of, resolver
+from gateway.policy.loader import PolicyErrors
+from gateway.policy.loader import load as load_policy
+from gateway.policy.model import Policy
+from gateway.settings import Settings
+from gateway.stores.memory import MemoryLimits
+
+__all__ = ["read_rules", "rule_files"]
+
+T = TypeVar("T")
+MOST_LINES = 20  # of failing tests that are shown at once
+
+
+def rule_files(settings: Settings, policy: Policy | None = None) -> list[Path]:
+    """The files whose content decides: the policy, its packs and lists, and the accounts file that it names."""
+    path = settings.policy or default_policy()
+    if policy is None:
+        return [path]
+    named = [place_of(path.parent, name) for name in list(policy.files)[1:]]
+    directory = policy.identity.directory
+    return [path, *named] if directory is None else [path, *named, path.parent / directory]
+
+
+def read_rules(settings: Settings) -> tuple[Policy, Directory]:
+    """The policy and its accounts. Raises Mistake with every finding in it, one a line; a test that fails is one."""
+    path = settings.policy or default_policy()
+    policy = _located(lambda: load_policy(_read(path), str(path), resolver(path.parent)))
+    failed = [result for result in trials.run(policy, MemoryLimits) if not result.ok]
+    if failed:
+        lines = [f"test {shown(each.example.name)}: {failure}" for each in failed for failure in each.failures]
+        hint = "`gauger test FILE` shows each with its line"
+        raise Mistake("\n".join(lines[:MOST_LINES]), place=str(path), hint=hint)
+    if policy.identity.directory is None:
+        return policy, Directory.empty()
+    file = path.parent / policy.identity.directory
+    return policy, _located(lambda: load_accounts(_read(file), str(file), frozenset(policy.plans)))
+
+
+def _located(load: Callable[[], T]) -> T:
+    """What `load` returns; its findings become one Mistake with a line each."""
+    try:
+        return load()
+    except PolicyErrors as errors:
+        raise Mistake(
+            "\n".join(map(str, errors.findings)), hint="`gauger check FILE` shows each with its line"
+        ) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Mistake(f"can't be read: {error.strerror}", place=str(path)) from None
