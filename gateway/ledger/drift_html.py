@@ -135,8 +135,11 @@ def _example(example: Example) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    rows = list(rows)
     made = ['<div class="scroll"><table><thead><tr>']
-    made += [f"<th>{escape(name)}</th>" for name in head]
+    for at, name in enumerate(head):
+        number = rows and isinstance(rows[0][at], int | float)
+        made.append(f"<th{' class=n' if number else ''}>{escape(name)}</th>")
     made.append("</tr></thead><tbody>")
     for row in rows:
         made.append("<tr>")
