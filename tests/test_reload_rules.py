@@ -110,3 +110,23 @@ async def test_the_ledger_keeps_the_text_of_every_policy_that_was_in_force(tmp_p
     assert [row.policy for row in ruled] == [row.digest for row in adopted[-2:]]
     assert all(row.verdict.effects.tags == ("one",) for row in ruled)
     assert orjson.dumps(adopted[-1].files)
+
+
+async def test_a_new_segment_says_by_which_policy_its_rows_are_ruled(tmp_path: Path) -> None:
+    given = running(tmp_path, TAGGED.replace("NUMBER", "3"), ledger=tmp_path / "ledger", ledger_segment_bytes=65_536)
+    async with given as files, httpx.AsyncClient(timeout=30) as client:
+        core = files.g.core
+        assert core.ledger is not None
+        core.repeat_policy()
+        core.ledger.flush()
+        first = core.ledger.number
+        for _ in range(200):
+            assert await files.status(client) == 200
+            core.ledger.flush()
+            if core.ledger.number > first:
+                break
+        core.repeat_policy()
+        core.repeat_policy()
+    newest = sorted((tmp_path / "ledger").glob("segment-*"))[-1]
+    adopted = [row for row in read_rows(newest) if isinstance(row, Adopted)]
+    assert [row.digest for row in adopted] == [core.policy.digest]

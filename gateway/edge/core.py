@@ -58,6 +58,7 @@ class Core:
     log_format: str = "gauger"
     service: Service = field(default_factory=Service)
     ledger: SegmentWriter | None = None  # where the journal's rows are kept
+    _segment: int = 0  # of the ledger, in which the policy was last said
     _former: list[Jwks] = field(default_factory=list)  # of policies that are no longer in force
     live: dict[str, Exchange] = field(default_factory=dict)  # requests between draw and settle, by id
 
@@ -93,10 +94,16 @@ class Core:
         """The row that says by which policy the rows after it were ruled."""
         policy, journal = self.policy, self.journal
         source = next(iter(policy.files), policy.source)
+        self._segment = self.ledger.number if self.ledger is not None else 0
         row = Adopted(
             journal.next(), self.clock.now(), policy.digest, policy.id, policy.version, source, dict(policy.files)
         )
         journal.append(row)
+
+    def repeat_policy(self) -> None:
+        """Says it again in a new segment: the one that said it before may be deleted one day."""
+        if self.ledger is not None and self.ledger.number != self._segment:
+            self.record_policy()
 
     def adopt(self, policy: Policy, directory: Directory) -> None:
         """Puts new rules in force for the requests that come from now on. State stays."""
@@ -121,6 +128,7 @@ class Core:
             try:
                 for request in list(self.live):
                     await self.limits.renew(request, self.clock.now())
+                self.repeat_policy()
             except Exception:  # a renewal missed is made up for by the next one, well before the deadline
                 log.exception("leases were not renewed")
 

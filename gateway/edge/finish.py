@@ -9,18 +9,15 @@ from gateway.decide import Facts, Outcome, Verdict
 from gateway.edge.core import Core
 from gateway.edge.exchange import Exchange
 from gateway.errors import Kind, Refusal
-from gateway.identity import Caller
 from gateway.ledger.line import Line, Shown, Timings, encode, line
 from gateway.ledger.mapping import to_ecs, to_otel
 from gateway.ledger.record import Ruled, Settled
+from gateway.ledger.steps import NOBODY
 from gateway.observe import Observation, observe_folded, safe_name
 from gateway.refusals import render
 from gateway.telemetry.ids import ulid
 
 __all__ = ["NOBODY", "answer", "outcome", "refusal_for", "refused_below", "reframe", "report", "unread", "with_settled"]
-
-NOBODY = Caller(account="-")
-"""The caller of a request that was refused before we knew who asks: nothing is remembered of it."""
 
 BLOCKS: dict[int, Kind] = {400: "bad_request", 404: "not_found", 429: "rate_limited", 503: "overloaded"}
 """Status of a policy's block -> what kind of refusal its dialect speaks of, where it isn't `forbidden`."""

@@ -126,6 +126,11 @@ class SegmentWriter:
         return self._lost + (self._accepted - self.rows if self._closed else 0)
 
     @property
+    def number(self) -> int:
+        """Of the segment that is written."""
+        return self._number
+
+    @property
     def waiting(self) -> int:
         """Rows in the queue."""
         return len(self._queue)
