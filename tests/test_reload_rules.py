@@ -130,3 +130,34 @@ async def test_a_new_segment_says_by_which_policy_its_rows_are_ruled(tmp_path: P
     newest = sorted((tmp_path / "ledger").glob("segment-*"))[-1]
     adopted = [row for row in read_rows(newest) if isinstance(row, Adopted)]
     assert [row.digest for row in adopted] == [core.policy.digest]
+
+
+async def test_a_promise_that_nothing_supports_never_comes_into_force_with_a_block(tmp_path: Path) -> None:
+    card = """
+gauger: 1
+policy: {id: p}
+scorecards:
+  - id: x
+    prior: -30 dB
+    families: {params: 30 dB, content: 30 dB}
+    promise: {block: 0.1% of owners/month}
+    evidence:
+      - {id: a, family: params, when: req.n > 1, points: 25 dB}
+      - {id: b, family: content, when: req.n > 2, points: 25 dB}
+rules: [{id: stop, when: score.x >= 10 dB, then: {block: {code: no}}, mode: MODE, owner: me}]
+"""
+    async with running(tmp_path, card.replace("MODE", "shadow")) as files:
+        before = files.g.core.policy.digest
+        assert not files.write(card.replace("MODE", "enforce"))
+        assert files.g.core.policy.digest == before
+        assert reloads(files.g.core, "refused") == 1
+
+
+async def test_an_exception_that_has_expired_stops_no_reload(tmp_path: Path) -> None:
+    text = """
+gauger: 1
+rules: [{id: slow, when: req.n > 1, then: {throttle: {delay: 1 s}}, owner: me}]
+exceptions: [{id: old, silences: [slow], when: req.n > 1, expires: 2020-01-31, owner: me, reason: long ago}]
+"""
+    async with running(tmp_path, "gauger: 1\n") as files:
+        assert files.write(text)
