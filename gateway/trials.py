@@ -1,7 +1,8 @@
 """Pure. The tests that a policy carries, run: `gauger test`, and before a policy may replace a running one.
 
 Without `send`, a test says what is known and what the rules make of it; a name that isn't given is missing. With `send`
-it sends requests through the whole judge, on a clock of its own, against real limits.
+it sends requests through the whole judge, on a clock of its own, against real limits. The rules of an answer count too,
+where something of it (`resp.*`) is given or an answer was sent for and has ended, as they do in its record.
 """
 
 import heapq
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.decide import AccountState, Facts, Outcome, Verdict, actual, judge, settle
+from gateway.decide import AccountState, Facts, Outcome, Reflection, Verdict, actual, judge, settle
 from gateway.documents import shown
 from gateway.policy.examples import Example
 from gateway.policy.model import Policy
@@ -90,7 +91,28 @@ def _say(policy: Policy, example: Example) -> _Came:
         scores=scores.scores,
         evidence=scores.evidence,
     )
-    return _Came(verdict, verdict.action, verdict.verdict)
+    came = _Came(verdict, verdict.action, verdict.verdict)
+    if any(name.startswith("resp.") for name in example.known):
+        said = engine.reflect(values, example.at, shadow=policy.mode == "shadow")
+        _reflected(came, Reflection(said.tags, said.rules, said.shadow, said.missing))
+    return came
+
+
+def _reflected(came: _Came, said: Reflection) -> None:
+    """Adds what the rules of the answer say, as the record does: they tag, and change no stronger word."""
+    verdict = came.verdict
+    effects = verdict.effects
+    came.verdict = msgspec.structs.replace(
+        verdict,
+        effects=msgspec.structs.replace(effects, tags=tuple(sorted({*effects.tags, *said.tags}))),
+        rules=tuple(sorted((*verdict.rules, *said.rules))),
+        shadow=tuple(sorted((*verdict.shadow, *said.shadow))),
+        missing={**verdict.missing, **said.missing},
+    )
+    if came.word == "allow" and (said.tags or said.shadow):
+        came.word = "tag"
+    if came.action == "allow" and said.tags:
+        came.action = "tag"
 
 
 def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
@@ -105,7 +127,14 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
             now, number, facts, verdict, drawn = heapq.heappop(running)
             outcome = Outcome("done", 200, 200, _usage(send.usage, verdict), drawn.readings)
             limits.give(str(number), actual(policy, facts, verdict, outcome) if send.usage else {}, now)
-            state, _ = settle(policy, state, facts, outcome, now)
+            state = settled(state, number, facts, outcome, now)
+        return state
+
+    def settled(state: AccountState, number: int, facts: Facts, outcome: Outcome, now: int) -> AccountState:
+        state, said = settle(policy, state, facts, outcome, now)
+        came.held.update(said.rules, said.shadow)
+        if number == send.times:
+            _reflected(came, said)
         return state
 
     for number in range(1, send.times + 1):
@@ -120,7 +149,7 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
             came.refused_at = came.refused_at or number
             came.blocked = came.blocked or verdict
             outcome = Outcome("refused", verdict.effects.block)
-            state, _ = settle(policy, state, facts, outcome, now)
+            state = settled(state, number, facts, outcome, now)
             continue
         drawn = limits.take(verdict.draws, now, str(number))
         if any(not reading.ok for reading in drawn.readings):
@@ -128,9 +157,10 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
         if not drawn.ok:
             came.action = "limit"
             came.refused_at = came.refused_at or number
+            refusal = refusal_of(drawn.readings, policy.limits_of(caller.plan))
             if came.refusal is None and came.blocked is None:
-                came.refusal = refusal_of(drawn.readings, policy.limits_of(caller.plan))
-            state, _ = settle(policy, state, facts, Outcome("refused", 429, limits=drawn.readings), now)
+                came.refusal = refusal
+            state = settled(state, number, facts, Outcome("refused", refusal.status, limits=drawn.readings), now)
             continue
         came.allowed += 1
         if send.finish != "never":
@@ -138,6 +168,7 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
             heapq.heappush(running, (now + wait, number, facts, verdict, drawn))
             if not wait:
                 state = end(now, state)
+    end(None, state)
     return came
 
 

@@ -18,7 +18,7 @@ limits:
   - {id: req, by: [key], count: requests, rate: plan.requests, burst: 20 requests}
   - {id: out, by: [account], count: tokens.output, rate: plan.output, reserve: {first: 100 tokens}}
   - {id: live, by: [account], count: concurrent, rate: plan.live}
-  - {id: daily, by: [org], count: requests, rate: plan.daily, window: calendar, retry: never}
+  - {id: daily, by: [org], count: requests, rate: plan.daily, window: calendar, retry: never, status: 402}
 scorecards:
   - id: x
     prior: -10 dB
@@ -33,6 +33,10 @@ rules:
   - {id: stop, when: score.x >= 10 dB, then: {block: {code: no}}, mode: shadow}
   - {id: night, when: req.n >= 1, then: {tag: [night]}, active: {hours: "22:00-06:00"}}
   - {id: young, when: account.age < 1d, then: {block: {code: too_young}}}
+  - {id: long, phase: response, when: resp.output_tokens > 500, then: {tag: [long]}}
+  - {id: sent-off, phase: response, when: resp.status == 429, then: {tag: [sent-off]}}
+  - {id: paid, phase: response, when: resp.status == 402, then: {tag: [paid]}}
+  - {id: slow, phase: response, when: resp.end == "timeout", then: {tag: [slow]}, mode: shadow}
 exceptions:
   - {id: deal, silences: [young], when: account.id == "vip", expires: 2026-03-31, owner: me, reason: a deal}
 tests:
@@ -73,6 +77,17 @@ GOOD = [
     "{name: t, given: {account: {age: 2h}}, send: {times: 2}, expect: {allowed: 0, action: block,"
     " first_refused: {at: 1, status: 403, code: too_young}}}",
     "{name: t, given: {req: {n: 4}}, send: {times: 1}, expect: {action: clamp, allowed: 1, clamp: {n: 2}}}",
+    "{name: t, given: {resp: {output_tokens: 501}}, expect: {action: tag, rules: [long], tags: [long], shadow: [],"
+    " missing: [slow]}}",
+    "{name: t, given: {resp: {output_tokens: 500, end: timeout}}, expect: {action: allow, verdict: tag, rules: [],"
+    " shadow: [slow]}}",
+    "{name: t, given: {req.n: 5, resp.output_tokens: 600}, expect: {action: clamp, rules: [long, many], tags: [long]}}",
+    "{name: t, send: {times: 2, usage: {output: 501}}, expect: {action: tag, rules: [long], tags: [long]}}",
+    "{name: t, send: {times: 2, finish: 9 s, usage: {output: 501}}, expect: {action: tag, rules: [long]}}",
+    "{name: t, send: {times: 2, finish: never, usage: {output: 501}}, expect: {action: allow, rules: []}}",
+    "{name: t, given: {req.n: 1}, expect: {action: allow, rules: []}}",
+    "{name: t, send: {times: 21, usage: {output: 0}}, expect: {action: limit, rules: [sent-off]}}",
+    "{name: t, given: {account.org: o}, send: {times: 6, usage: {output: 0}}, expect: {action: limit, rules: [paid]}}",
 ]
 
 
@@ -130,7 +145,9 @@ def test_a_result_names_the_rules_that_held_in_any_mode_and_the_exceptions_used(
 def test_with_send_the_rules_of_every_request_count() -> None:
     (result,) = results("  - {name: a, send: {times: 40, every: 10 s, usage: {output: 1}}, expect: {}}\n")
     assert result.rules == ("busy",)
-    (result,) = results("  - {name: a, given: {req: {n: 3}}, send: {times: 2, every: 24h}, expect: {}}\n")
+    (result,) = results(
+        "  - {name: a, given: {req: {n: 3}}, send: {times: 2, every: 24h, usage: {output: 1}}, expect: {}}\n"
+    )
     assert result.rules == ("many",)
 
 
