@@ -161,8 +161,7 @@ class Gate:
         assert policy is not None
         if verdict.refuse:
             raise finish.refusal_for(x, verdict)
-        await effects.clamp(x, verdict.effects)
-        started = perf_counter_ns()
+        started = perf_counter_ns()  # since judging nothing has given way: limits are drawn in the order of the rows
         x.drawn = drawn = await core.limits.draw(x.id, verdict.draws, x.now)
         core.live[x.id] = x
         x.timings["limit"] = perf_counter_ns() - started
@@ -170,6 +169,7 @@ class Gate:
         x.added = limit_headers(x.vendor, drawn.readings, x.now, ietf=shown.ietf, dialect=shown.dialect)
         if not drawn.ok:
             raise refusal_of(drawn.readings, policy.limits_of(x.caller.plan if x.caller else None))
+        await effects.clamp(x, verdict.effects)
         effects.tag(x, verdict.effects, core.tag_key)
         await effects.delay(x, verdict.effects)
 
