@@ -8,7 +8,7 @@ from gateway import trials
 from gateway.accounts import Directory, load_accounts
 from gateway.documents import shown
 from gateway.errors import Mistake
-from gateway.files import default_policy, place_of, resolver
+from gateway.files import default_policy, place_of, plain, resolver
 from gateway.policy.check import examine
 from gateway.policy.loader import PolicyErrors
 from gateway.policy.model import Policy
@@ -69,6 +69,6 @@ def _located(load: Callable[[], T]) -> T:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return plain(path)
     except OSError as error:
         raise Mistake(f"can't be read: {error.strerror}", place=str(path)) from None

@@ -1,5 +1,7 @@
 """Shell. The files of a policy: the shipped one, and where the names in a policy lead."""
 
+import os
+import stat
 import sys
 from collections.abc import Callable
 from importlib import resources
@@ -7,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from gateway.errors import Mistake
 
-__all__ = ["STDIN", "default_policy", "place_of", "resolver", "text_of"]
+__all__ = ["STDIN", "default_policy", "place_of", "plain", "resolver", "text_of"]
 
+LARGEST = 33_554_432  # bytes of a file, of whichever kind; each kind has a smaller bound of its own, or this one
 STDIN = "<stdin>"
 """The name of a policy that is read from standard input."""
 
@@ -30,9 +33,23 @@ def place_of(folder: Path, name: str) -> Path:
     return own
 
 
+def plain(path: Path) -> bytes:
+    """The content of a plain file, or of what links to one.
+
+    Raises OSError, also for what is no file that ends: a pipe would be waited for, a device read for ever.
+    """
+    with open(path, "rb", opener=_unwaited) as source:
+        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            raise OSError(0, "not a plain file", str(path))
+        content = source.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(0, f"larger than {LARGEST // 1_048_576} MiB", str(path))
+    return content
+
+
 def resolver(folder: Path) -> Callable[[str], bytes]:
     """What the loader asks for the files that a policy of this folder names. It raises OSError."""
-    return lambda name: place_of(folder, name).read_bytes()
+    return lambda name: plain(place_of(folder, name))
 
 
 def text_of(argument: str) -> tuple[str, bytes, Path]:
@@ -41,9 +58,14 @@ def text_of(argument: str) -> tuple[str, bytes, Path]:
     Raises Mistake where it can't be read.
     """
     if argument == "-":
-        return STDIN, sys.stdin.buffer.read(), Path()
+        return STDIN, sys.stdin.buffer.read(LARGEST + 1), Path()
     path = Path(argument)
     try:
-        return str(path), path.read_bytes(), path.parent
+        with path.open("rb") as source:  # a pipe is fine where somebody waits for the answer: `check <(generate)`
+            return str(path), source.read(LARGEST + 1), path.parent
     except OSError as error:
         raise Mistake(f"{error.strerror}", place=str(path), hint="is the path right?") from None
+
+
+def _unwaited(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))

@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.accounts import Directory
 from gateway.edge.core import Core
 from gateway.errors import Mistake
+from gateway.files import plain
 from gateway.policy.model import Policy
 from gateway.telemetry import events
 
@@ -113,7 +114,7 @@ class Reloader:
         total = hashlib.sha256()
         for file in self._files():
             try:
-                total.update(hashlib.sha256(file.read_bytes()).digest())
+                total.update(hashlib.sha256(plain(file)).digest())
             except OSError as error:
                 total.update(type(error).__name__.encode())
         return total.hexdigest()

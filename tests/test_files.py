@@ -1,12 +1,17 @@
 """Where the names in a policy lead, and that the gateway watches and reads what they lead to."""
 
+import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from gateway import files
 from gateway.adopt import read_rules, rule_files
+from gateway.edge.core import Core
 from gateway.errors import Mistake
 from gateway.files import default_policy, place_of, resolver
+from gateway.reload import Reloader
 from gateway.settings import Settings
 
 SHIPPED = default_policy().parent
@@ -77,3 +82,39 @@ def test_what_is_wrong_with_a_pack_is_said_with_its_name(main: Path) -> None:
     (main.parent / "packs" / "core.yaml").write_text("gauger: 1\nlimits: 7\n")
     with pytest.raises(Mistake, match=r"^packs/core\.yaml:2:9: error: this must be a list, not `7`$"):
         read_rules(Settings(policy=main))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("named", ["policy", "pack", "list", "accounts"])
+def test_what_is_no_plain_file_is_refused_and_not_waited_for(main: Path, named: str, kind: str) -> None:
+    settings = Settings(policy=main)
+    policy, _ = read_rules(settings)
+    strange = {
+        "policy": main,
+        "pack": main.parent / "packs" / "core.yaml",
+        "list": main.parent / "known.txt",
+        "accounts": main.parent / "accounts.yaml",
+    }[named]
+    if named == "accounts":
+        main.write_text(MAIN + "identity: {directory: accounts.yaml}\n")
+    strange.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(strange)
+    elif kind == "device":
+        strange.symlink_to("/dev/zero")
+    else:
+        strange.mkdir()
+    with pytest.raises(Mistake, match=r"not a plain file|s a directory"):
+        read_rules(settings)
+    reloader = Reloader(cast(Core, None), lambda: rule_files(settings, policy), lambda: read_rules(settings))
+    assert not isinstance(reloader._read(), tuple)
+
+
+def test_a_file_without_end_is_read_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST", 9)
+    (tmp_path / "a").write_bytes(b"x" * 9)
+    (tmp_path / "b").write_bytes(b"x" * 10)
+    assert len(resolver(tmp_path)("a")) == 9
+    with pytest.raises(OSError, match="larger than"):
+        resolver(tmp_path)("b")

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway import __version__, trials
 from gateway.documents import Finding, in_order, render
-from gateway.files import place_of, text_of
+from gateway.files import place_of, plain, text_of
 from gateway.policy.check import examine
 from gateway.policy.findings import as_json, github, sarif
 from gateway.policy.lints import tried
@@ -58,7 +58,7 @@ def _checked(source: str, content: bytes, folder: Path) -> tuple[list[Finding], 
 
     def resolve(name: str) -> bytes:
         path = place_of(folder, name)
-        texts[str(path)] = path.read_bytes()
+        texts[str(path)] = plain(path)
         return texts[str(path)]
 
     found, loaded = examine(content, source, resolve, time.time_ns() // 1_000)
