@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from gateway.errors import Mistake
+from gateway.unreadable import unreadable
 
 __all__ = [
     "Document",
@@ -56,18 +57,6 @@ CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-SYNTAX = (  # what either parser says -> what we say
-    ("mapping values are not allowed", "a `:` is not expected here", "quote the text, or look at the indentation"),
-    ("could not find expected ':'", "a key without `:`", ""),
-    ("',' or '}'", "a `,` or the closing `}` is missing", "or quote a text with a comma, bracket or `: ` in it"),
-    ("',' or ']'", "a `,` or the closing `]` is missing", ""),
-    ("cannot start any token", "a value can't begin with this character", "put quotes around the value"),
-    ("expected key|<block end>|'-' indicator", "this does not fit the lines above", "look at the indentation"),
-    ("node content", "a value is missing, or a bracket that closes", ""),
-    ("end of stream", "a text in quotes that does not end", "close the quotes"),
-    ("escape", "unknown escape after `\\`", "single quotes take everything as it is"),
-)
-
 Node = Union[int, tuple[int, dict[str, tuple[int, "Node"]]], tuple[int, list["Node"]]]  # noqa: UP007
 """A packed place, and for a container the nodes of its children (a mapping's with the place of their key)."""
 
@@ -214,6 +203,7 @@ def _mark(node: Node) -> Mark:
     return Mark(packed >> SHIFT, packed & ((1 << SHIFT) - 1))
 
 
+STAR = "put quotes around a text that begins with `*`, or write the value again"
 DROPPED = object()
 """Stands for a key that was refused: its value is read and forgotten."""
 
@@ -308,7 +298,7 @@ class _Reader:
                     stack[-1].add(done.data, (done.at, done.nodes))
                     continue
                 elif kind is yaml.AliasEvent:
-                    self.at(event, "aliases are not supported", "yaml-alias", "write the value again")
+                    self.at(event, "aliases are not supported", "yaml-alias", STAR)
                     stack[-1].add(None, _place(event))
                 elif kind is yaml.DocumentStartEvent:
                     documents += 1
@@ -328,15 +318,9 @@ class _Reader:
         return (root.data[0], root.nodes[0]) if root.data else (None, root.at)
 
     def _syntax(self, error: yaml.MarkedYAMLError, lines: list[str]) -> DocumentErrors:
-        problem = error.problem or error.context or ""
-        mark = (error.context_mark if "end of stream" in problem else None) or error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        if line > len(lines):  # the end of the file, as one of the parsers counts it
-            line, column = len(lines), len(lines[-1]) + 1
-        for words, message, hint in SYNTAX:
-            if re.search(words, problem):
-                return self.stop(line, column, message, "yaml-syntax", hint)
-        return self.stop(line, column, "this is not YAML" if self.private else shown(problem)[1:-1], "yaml-syntax")
+        line, column, message, hint = unreadable(error, lines)
+        said = "this is not YAML" if self.private else shown(error.problem or error.context or "")[1:-1]
+        return self.stop(line, column, message or said, "yaml-syntax", hint)
 
     def _container(self, stack: list[_Open], event: Any) -> None:
         self._plain(event)
@@ -349,7 +333,7 @@ class _Reader:
 
     def _plain(self, event: Any) -> None:
         if event.tag is not None:
-            self.at(event, "tags are not supported", "yaml-tag", "remove the word that begins with `!`")
+            self.at(event, "tags are not supported", "yaml-tag", "remove the word that begins with `!`, or quote it")
         if event.anchor is not None:
             self.at(event, "anchors are not supported", "yaml-anchor", "remove the word that begins with `&`")
 
