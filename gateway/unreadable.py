@@ -58,7 +58,8 @@ def unreadable(error: yaml.MarkedYAMLError, lines: list[str]) -> Unreadable:
         if here in ("}", "]") and before.strip():
             return Unreadable(line, column, f"a `{here}` is not expected here", "look for the bracket that it closes")
         if began.line + 1 < line:
-            hint = f"the `{lines[began.line][began.column : began.column + 1]}` at {began.line + 1}:{began.column + 1} is still open"
+            bracket = lines[began.line][began.column : began.column + 1]
+            hint = f"the `{bracket}` at {began.line + 1}:{began.column + 1} is still open"
             if any(COMMENT.search(each) for each in lines[began.line : line - 1]):
                 hint += "; ` #` begins a comment: put quotes around a text with it"
         elif CONDITION.search(before[began.column :]):
