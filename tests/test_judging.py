@@ -307,7 +307,7 @@ def test_equal_arguments_give_equal_verdicts_and_leave_the_state_alone() -> None
 
 def test_what_lasts_survives_the_eviction_of_its_account() -> None:
     p = policy("  - {id: stop, when: req.n > 1, then: {block: {for: 1h}}}")
-    accounts = MemoryAccounts(capacity=2, probation=2, sanctioned=3)
+    accounts = MemoryAccounts(capacity=2, probation=3, sanctioned=3)
 
     def ask(account: str, n: int, now: int) -> Verdict:
         facts = Facts(Caller(account), msgspec.structs.replace(CHAT, n=n))

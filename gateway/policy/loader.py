@@ -25,6 +25,7 @@ PolicyErrors = DocumentErrors
 
 MAX_LIST = 4_194_304  # bytes of a list's file
 MAX_LISTED = 200_000  # entries of a list's file
+MAX_ALL_LISTED = 400_000  # of all such files together
 MAX_LEEWAY = 600_000_000  # µs
 
 
@@ -74,6 +75,7 @@ class _Compiler:
         self.merged: dict[str, Any] = dict(document.data)
         self.files = dict(document.texts)
         self.broken: set[str] = set()  # plans that extend what isn't there
+        self.listed = 0  # entries of lists' files so far
 
     def find(self, path: tuple[str | int, ...], message: str, hint: str = "", code: str = "value", **more: Any) -> None:
         self.findings.append(self.document.finding(path, message, hint=hint, code=code, **more))
@@ -258,6 +260,8 @@ class _Compiler:
         if asked is None:
             self.find(where, f"{shown(file)} leads out of the policy's folder", code="list-file")
             return []
+        if self.listed > MAX_ALL_LISTED:
+            return []
         try:
             raw = self.resolve(asked)
             if len(raw) > MAX_LIST:
@@ -275,5 +279,8 @@ class _Compiler:
             values = [value for value in (line.partition("#")[0].strip() for line in lines) if value]
             if len(values) > MAX_LISTED:
                 self.find(where, f"{shown(file)} has more than {MAX_LISTED} entries", code="list-file")
+            self.listed += len(values)
+            if self.listed > MAX_ALL_LISTED:
+                self.find(where, f"the files of all lists have more than {MAX_ALL_LISTED} entries", code="list-file")
             return sorted(set(values))
         return []

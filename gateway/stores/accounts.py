@@ -3,8 +3,9 @@
 A key that the model server has never accepted stays in the probation table, so made-up keys can push out each other
 and nobody else. Both tables evict the least recently used account; the same rows in the same order evict the same.
 
-Throttles and blocks that last live in a table of their own: whoever floods the gateway with keys can't have them
-forgotten, and neither can the account itself by going quiet. When it is full, the one changed longest ago goes.
+Throttles and blocks that last live in tables of their own, apart for keys not yet proven: whoever floods the gateway
+with keys can't have them forgotten, not even with keys that rules hold for, and neither can the account itself by going
+quiet. When such a table is full, the one changed longest ago goes.
 """
 
 from collections import OrderedDict
@@ -32,6 +33,7 @@ class MemoryAccounts:
         self._probation: OrderedDict[str, AccountState] = OrderedDict()
         self._sanctions: OrderedDict[str, dict[str, Sanction]] = OrderedDict()
         self._sanctioned = sanctioned
+        self._unproven: OrderedDict[str, dict[str, Sanction]] = OrderedDict()  # sanctions too
         self.evicted = 0
         self.evicted_sanctions = 0
 
@@ -46,8 +48,8 @@ class MemoryAccounts:
     def get(self, account: str) -> AccountState:
         """The state of an account; a fresh one where nothing is remembered."""
         state = self._accounts.get(account) or self._probation.get(account) or EMPTY
-        if self._sanctions:
-            lasting = self._sanctions.get(account)
+        if self._sanctions or self._unproven:
+            lasting = self._sanctions.get(account) or self._unproven.get(account)
             if lasting is not None and state.sanctions is not lasting:
                 return msgspec.structs.replace(state, sanctions=lasting)
         return state
@@ -55,8 +57,8 @@ class MemoryAccounts:
     def update(self, account: str, transition: Callable[[AccountState], tuple[AccountState, T]]) -> T:
         """Replaces an account's state by what `transition` returns. If it raises, the old state stays."""
         after, result = transition(self.get(account))
-        if after.sanctions or self._sanctions:
-            self._keep(account, after.sanctions)
+        if after.sanctions or self._sanctions or self._unproven:
+            self._keep(account, after.sanctions, after.proven)
         if after.proven:
             self._probation.pop(account, None)
             self._accounts[account] = after
@@ -74,14 +76,20 @@ class MemoryAccounts:
     @property
     def sanctioned(self) -> int:
         """Accounts with a throttle or block that lasts, or lasted when they were last seen."""
-        return len(self._sanctions)
+        return len(self._sanctions) + len(self._unproven)
 
-    def _keep(self, account: str, sanctions: dict[str, Sanction]) -> None:
+    def _keep(self, account: str, sanctions: dict[str, Sanction], proven: bool) -> None:
+        """An account that was once proven, and forgotten since, keeps its place among the proven."""
+        if proven or account in self._sanctions:
+            self._unproven.pop(account, None)
+            table, most = self._sanctions, self._sanctioned
+        else:
+            table, most = self._unproven, self._probation_capacity
         if not sanctions:
-            self._sanctions.pop(account, None)
-        elif self._sanctions.get(account) is not sanctions:
-            self._sanctions[account] = sanctions
-            self._sanctions.move_to_end(account)
-            if len(self._sanctions) > self._sanctioned:
-                self._sanctions.popitem(last=False)
+            table.pop(account, None)
+        elif table.get(account) is not sanctions:
+            table[account] = sanctions
+            table.move_to_end(account)
+            if len(table) > most:
+                table.popitem(last=False)
                 self.evicted_sanctions += 1

@@ -188,6 +188,20 @@ def test_a_list_that_cannot_be_read_is_found_where_it_is_named() -> None:
     assert messages(text, lambda name: [][1]) == ["`c.txt` can't be read: list index out of range"]
 
 
+def test_the_files_of_all_lists_are_bounded_together() -> None:
+    lists = ", ".join(f"l{at}: {{file: f{at}}}" for at in range(6))
+    asked: list[str] = []
+
+    def resolve(name: str) -> bytes:
+        asked.append(name)
+        return b"\n".join(b"%d" % at for at in range(150_000))
+
+    assert messages(f"gauger: 1\nlists: {{{lists}}}", resolve) == [
+        "the files of all lists have more than 400000 entries"
+    ]
+    assert asked == ["f0", "f1", "f2"]
+
+
 def test_the_digest_is_of_what_the_file_says_and_not_of_how() -> None:
     one = loaded("gauger: 1\npolicy: {id: a, mode: shadow} # a comment\n")
     two = loaded("policy:\n  mode: shadow\n  id: a\ngauger: 1\n")
