@@ -75,6 +75,13 @@ __all__ = [
     "walk",
 ]
 
+ASKED = {  # signs of other languages -> ours
+    **dict.fromkeys(("contains", "has", "includes"), '`"…" in NAME`, as in `"evaluator" in account.labels`'),
+    **dict.fromkeys(("like", "matches", "glob"), '`matches_glob(NAME, "gpt-*")`'),
+    **dict.fromkeys(("startswith", "starts_with"), '`starts_with(NAME, "gpt-")`'),
+    **dict.fromkeys(("endswith", "ends_with"), '`ends_with(NAME, "-mini")`'),
+}
+
 MAX_DEPTH = 50  # of nesting
 MAX_NODES = 400
 
@@ -294,7 +301,9 @@ class _Parser:
         token = self.token
         before = self.tokens[self.index - 1]
         hint = "join two conditions with `and` or `or`"
-        if token.kind == "name" and token.text.lower() in POWERS:
+        if token.kind == "name" and token.text.lower() in ASKED:
+            hint = f"write {ASKED[token.text.lower()]}"
+        elif token.kind == "name" and token.text.lower() in POWERS:
             hint = f"write `{token.text.lower()}`"
         elif token.text == ")":
             hint = "no `(` is open"

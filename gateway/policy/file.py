@@ -46,6 +46,12 @@ MAX_RATES = 10_000  # that are written, over all plans
 MAX_LISTS = 1_000
 MAX_ENTRIES = 20_000  # of a list that stands in the file
 
+ALIKE = {  # dimensions of limits under other names
+    "account": ("user", "customer", "client", "accounts", "account_id", "account.id"),
+    "key": ("api_key", "api-key", "apikey", "keys", "token"),
+    "org": ("organisation", "organization", "team", "tenant", "account.org"),
+    "model": ("models", "req.model"),
+}
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """JSON Web Algorithms that verify with a public key (RFC 7518, RFC 8037)."""
 
@@ -66,7 +72,7 @@ def _stranger(value: object) -> str:
         raise wrong("this must be one word", f"write `plan:{value['plan']}`, without a space")
     text = text_of(value, "own, refuse or plan:NAME")
     if text not in ("own", "refuse") and not (text.startswith("plan:") and len(text) > 5):
-        hint = "write `refuse`" if text in ("reject", "deny", "block") else "own, refuse or plan:NAME"
+        hint = "write `refuse`" if text in ("reject", "deny", "block") else f"a plan is written `plan:{text[:40]}`"
         raise wrong(f"`{text[:40]}` is not one of own, refuse, plan:NAME", hint)
     return text
 
@@ -104,7 +110,8 @@ def _dimension(value: object) -> str:
     if text == "campaign":
         raise wrong("limits by campaign are not supported by this version yet", "key, account, org or model")
     if text not in ("key", "account", "org", "model"):
-        raise wrong(f"`{text[:40]}` is not one of key, account, org, model")
+        hint = next((f"did you mean `{ours}`?" for ours, words in ALIKE.items() if text.lower() in words), "")
+        raise wrong(f"`{text[:40]}` is not one of key, account, org, model", hint)
     return text
 
 

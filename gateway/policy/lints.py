@@ -3,7 +3,7 @@
 `lints` reads the file, `tried` what its own tests showed. Both want a policy without errors.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from gateway.documents import Finding, Step, shown
@@ -12,6 +12,7 @@ from gateway.policy.examples import Example
 from gateway.policy.expressions import Bool, Compare, Node, Number, Ref, lists_in, names_in, show, walk
 from gateway.policy.loader import Loaded
 from gateway.policy.model import Policy, Rule, Scorecard
+from gateway.policy.names import Name
 from gateway.policy.places import Places
 from gateway.policy.ranges import least, verdict_of
 from gateway.policy.reach import Reach, reach
@@ -146,7 +147,8 @@ class _Lints:
                 continue
             verdict = verdict_of(node, self.names)
             if verdict == "never":
-                hint = "two parts of it exclude each other, or a value that can't be is asked for"
+                hint = _as_share(node, self.names)
+                hint = hint or "two parts of it exclude each other, or a value that can't be is asked for"
                 self.find(path, "this condition can never hold", hint, "never-matches")
             elif verdict == "always" and kind == "rule" and not isinstance(node, Bool):
                 hint = 'for a rule that always holds write `when: "true"`'
@@ -348,6 +350,16 @@ class _Lints:
 
 def _score_names(card: str) -> set[str]:
     return {f"score.{card}", f"score.{card}.families", f"score.{card}.corroborated"}
+
+
+def _as_share(node: Node, names: Mapping[str, Name]) -> str:
+    """What was meant where a share is compared with more than 1."""
+    for each, _ in walk(node):
+        if isinstance(each, Compare) and isinstance(each.left, Ref) and isinstance(each.right, Number):
+            name, bound = each.left.name, each.right.value
+            if name in names and names[name].unit == "share" and 2 <= bound <= 100:
+                return f"{name} is a share, at most 100%: did you mean `{bound:g}%`?"
+    return ""
 
 
 def _thresholds(node: Node, name: str) -> Iterator[tuple[Node, float, bool]]:

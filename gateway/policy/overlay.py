@@ -25,6 +25,15 @@ MAX_ITEMS = 1_000  # of a list that a dotted key leads through
 MAX_SET = 1_000  # values that one section of one file sets
 
 
+def _first(value: object) -> tuple[str, ...]:
+    """The way to the first single value of a mapping."""
+    way: list[str] = []
+    while isinstance(value, dict) and value:
+        key, value = next(iter(value.items()))
+        way.append(str(key))
+    return tuple(way)
+
+
 class Notes:
     """Findings as they come."""
 
@@ -184,6 +193,8 @@ class _Layer:
             where = (*path, "set", dotted)
             if isinstance(value, dict | list):
                 hint = "`replaces: true` gives the whole anew"
+                if isinstance(value, dict) and value:
+                    hint = f"write each value apart, as in `{'.'.join((dotted, *_first(value)))}: …`, or " + hint
                 self.find(where, f"`set` takes one value, not {shown(value)}", hint)
             elif len(dotted) > MAX_KEY:
                 self.find(where, f"this is too long: at most {MAX_KEY}", code="bound", key=True)

@@ -76,6 +76,7 @@ DURATIONS = {
     "h": 3_600_000_000,
     "d": 86_400_000_000,
 }
+SHORT = {f"{unit[0]}p{per[0]}": f"{unit}/{per}" for unit in ("requests", "tokens") for per in ("s", "min", "h", "day")}
 NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?(?![0-9.,_])")
 DECIBELS = re.compile(r"\s*([+-]?[0-9]{1,4}(?:\.[0-9]{1,4})?)\s*dB\s*")
 PROMISE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%\s*of\s+owners\s*/\s*month\s*")
@@ -245,6 +246,8 @@ def _amount(
     if word not in UNITS:
         if word[:1] in SCALES and word[1:] in UNITS:
             hint = f"did you mean `{text[:where].strip()}{word[0]} {word[1:]}`?"
+        elif word.lower() in SHORT:
+            hint = f"write `{text[:where].strip()} {SHORT[word.lower()]}`"
         elif word in DURATIONS or word in PERIODS:
             hint = _example(None)
         else:

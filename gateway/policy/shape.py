@@ -73,6 +73,26 @@ PATTERNS = {
     CODE: ("can't be a code", "small letters, digits and `_`, as in `unusual_use`"),
     CARD: ("can't be a scorecard's name", "letters, digits, `_` and single `-`: conditions read it as score.NAME"),
 }
+MEANT = {  # words of other products -> ours, where ours is one of those that may stand there
+    **dict.fromkeys(("monitor", "observe", "log", "audit", "watch", "report", "dry-run", "dryrun"), "shadow"),
+    **dict.fromkeys(("on", "active", "enforced", "enforcing", "live"), "enforce"),
+    **dict.fromkeys(("off", "disabled", "inactive", "none"), "draft"),
+    **dict.fromkeys(("hourly", "daily", "weekly", "monthly", "fixed", "day", "month"), "calendar"),
+    **dict.fromkeys(("sliding", "gcra", "token-bucket"), "rolling"),
+    **dict.fromkeys(("max_output", "max_completion_tokens", "maxOutputTokens"), "max_tokens"),
+    **dict.fromkeys(("deny", "denied", "reject", "refuse", "refused"), "block"),
+    **{f"{sort}_tokens": f"tokens.{sort}" for sort in ("input", "output", "total")},
+    "tokens": "tokens.total",
+    "concurrency": "concurrent",
+    "request": "requests",
+}
+WITHIN = {  # keys that were written one level too high -> where they stand
+    **{word: f"it stands under `then`: `then: {{{word}: …}}`" for word in ("tag", "clamp", "throttle", "block")},
+    **dict.fromkeys(("for", "limit", "to", "delay"), "it stands in `throttle: {…}`, and `for` in `block: {…}` too"),
+    **dict.fromkeys(("status", "code"), "it stands in `block: {…}`"),
+    **dict.fromkeys(("enabled", "disabled"), "`mode: draft` is never run, `mode: shadow` only watched"),
+}
+EXTENDS = ("extend", "inherit", "inherits", "base", "parent", "from")
 QUOTED = re.compile(r"'([^']*)'|(\d+)")
 PERCENT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?%")
 MAX_ERRORS = 1_000
@@ -102,6 +122,8 @@ def _finding(places: Places, error: Mapping[str, Any]) -> Finding:
     document, path, kind, value = places.document, error["loc"], error["type"], error["input"]
     context = error.get("ctx", {})
     if kind == "gauger":
+        if path[0] == "plans" and len(path) > 2 and (meant := _rate_slip(str(path[2]), value)):
+            return document.finding(path[:3], *meant[:1], hint=meant[1], code="value", key=True)
         offset = places.offset(path, context["offset"])
         return document.finding(path, context["message"], hint=context["hint"], code="value", offset=offset)
     if kind == "missing":
@@ -120,6 +142,8 @@ def _finding(places: Places, error: Mapping[str, Any]) -> Finding:
             return document.finding(path, f"format {shown(value)} is not known", hint=hint, code="format")
         one = f"not {known[0]}" if len(known) == 1 else f"not one of {', '.join(known)}"
         near = did_you_mean(value, known)
+        if isinstance(value, str) and MEANT.get(value) in known:
+            near = f"did you mean `{MEANT[value]}`?"
         return document.finding(path, f"{shown(value)} is {one}", hint=near, code="value", key=path[-1] == "[key]")
     if kind in WANTED:
         hint = _example(path) or _write(kind, value)
@@ -133,7 +157,15 @@ def _unknown(document: Document, path: tuple[Any, ...]) -> Finding:
         message = f"`{word}` is not supported by this version yet"
         return document.finding(path, message, hint=LATER_KEYS[word], code="later", key=True)
     known = _keys(path[:-1])
-    hint = did_you_mean(word, known) or f"known here: {', '.join(known)}"
+    head, colon, rest = word.partition(":")
+    if colon and head in known:
+        hint = f"put a space after the colon: `{head}: {rest[:40]}`"
+    elif len(path) == 3 and path[0] == "rules" and word in WITHIN:
+        hint = WITHIN[word]
+    elif path[-2:-1] == ("then",) and MEANT.get(word) in known:
+        hint = f"did you mean `{MEANT[word]}`?"
+    else:
+        hint = did_you_mean(word, known) or f"known here: {', '.join(known)}"
     return document.finding(path, f"unknown key {shown(word)}", hint=hint, code="unknown-key", key=True)
 
 
@@ -150,7 +182,9 @@ def _bound(kind: str, context: Mapping[str, Any], message: str) -> str:
 
 
 def _example(path: tuple[Any, ...]) -> str:
-    """What stands at a key of the sections that judge."""
+    """What stands at a key of the sections that judge, and at a list's name."""
+    if len(path) == 2 and path[0] == "lists":
+        return "as in `{values: [a, b]}`, `{globs: [a-*]}` or `{file: names.txt}`"
     return EXAMPLES.get(path[-1], "") if path[:1] and path[0] in JUDGING and "expect" not in path[:-1] else ""
 
 
@@ -163,6 +197,15 @@ def _write(kind: str, value: object) -> str:
     if kind == "float_type" and isinstance(value, str) and PERCENT.fullmatch(value):
         return f"write `{float(value[:-1]) / 100:g}`"
     return ""
+
+
+def _rate_slip(key: str, value: object) -> tuple[str, str] | None:
+    """Message and hint for what is no rate because it was meant as something else."""
+    if key != "extends" and isinstance(value, str) and (key in EXTENDS or did_you_mean(key, ("extends",))):
+        return f"{shown(value)} is no rate of the plan", "did you mean `extends`?"
+    if value is None and key[:1].isdigit():
+        return "a comma ends a value between braces", "write the number without a comma, as in `8000` or `8k`"
+    return None
 
 
 def _keys(path: tuple[Any, ...]) -> list[str]:

@@ -39,6 +39,7 @@ __all__ = ["check", "never_missing"]
 COUNTED = ("requests", "tokens", "bytes")
 PLAIN = ("any", "", "share")
 EXAMPLES = {"duration": "30d", "dB": "30 dB"}
+PROMPT = ("prompt", "messages", "message", "content", "text", "body", "input", "system")
 VERBS = {"+": "add", "-": "subtract"}
 
 
@@ -167,6 +168,11 @@ class _Checker:
             before, after = "-".join(pieces[:cut]), "-".join(pieces[cut:])
             if before in self.names:
                 return f"put spaces around `-`: `{before} - {after}`"
+        last = name.rpartition(".")[2]
+        if last in self.lists and name in (last, f"list.{last}"):
+            return f"did you mean `lists.{last}`?"
+        if name.partition(".")[0] in PROMPT:
+            return "conditions never read what a prompt says"
         if near := did_you_mean(name, self.names):
             return near
         beside = [known for known in self.names if known.startswith(name.split(".")[0] + ".")]

@@ -85,6 +85,12 @@ RING = {"a": "gauger: 1\nuse: [b.yaml]", "b": "gauger: 1\nuse: [a.yaml]"}
             "main.yaml:3:30: error: `set` takes one value, not a list (`replaces: true` gives the whole anew)",
         ),
         (
+            "use: [core.yaml]\nlimits: [{id: few, set: {reserve: {first: 2k tokens}}}]",
+            {"core": CORE},
+            "main.yaml:3:35: error: `set` takes one value, not a mapping (write each value apart, as in"
+            " `reserve.first: …`, or `replaces: true` gives the whole anew)",
+        ),
+        (
             "use: [core.yaml]\nlimits: [{id: few, set: {by: org}}]",
             {"core": CORE},
             "main.yaml:3:26: error: this is a list, and `set` changes single values",
