@@ -66,6 +66,11 @@ EXAMPLES = {
     "expect": "as in `expect: {action: allow}`",
     "send": "as in `send: {times: 21}`",
 }
+SECTIONS: dict[tuple[Any, ...], str] = {
+    ("plans",): "as in `plans: {free: {requests: 60 requests/min}}`",
+    ("limits",): "write each as an item: `- {id: …, by: [account], count: requests, rate: …}`",
+    ("lists",): "as in `lists: {partners: {values: [acct_1]}}`",
+}
 JUDGING = ("rules", "scorecards", "exceptions", "tests")
 NAMED = ("can't be a name", "letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit")
 PATTERNS = {
@@ -185,6 +190,8 @@ def _example(path: tuple[Any, ...]) -> str:
     """What stands at a key of the sections that judge, and at a list's name."""
     if len(path) == 2 and path[0] == "lists":
         return "as in `{values: [a, b]}`, `{globs: [a-*]}` or `{file: names.txt}`"
+    if path in SECTIONS or path[-1:] == ("reserve",):
+        return SECTIONS.get(path, "as in `reserve: {first: 1k tokens}`")
     return EXAMPLES.get(path[-1], "") if path[:1] and path[0] in JUDGING and "expect" not in path[:-1] else ""
 
 
