@@ -93,7 +93,7 @@ class Found(msgspec.Struct):
     """All of it, ready to be shown. Counts are of requests."""
 
     requests: int
-    same: int  # neither the action nor the rules change
+    same: int  # neither the action nor the rules and what they do change
     moves: list[Move]
     refused: Sum
     newly_refused: Sum
@@ -103,6 +103,10 @@ class Found(msgspec.Struct):
     accounts: list[AccountDrift]
     accounts_dropped: int
     examples: list[Example]
+
+    def moved(self) -> int:
+        """How many have another action."""
+        return sum(move.requests for move in self.moves if move.before != move.after)
 
 
 class Drift:
@@ -145,7 +149,7 @@ class Drift:
         same = before == after
         if old.rules or new.rules or old.shadow or new.shadow:
             same &= self._add_rules({*old.rules, *old.shadow}, {*new.rules, *new.shadow})
-            same &= old.rules == new.rules
+            same &= old.rules == new.rules and old.effects == new.effects and old.would == new.would
         if same:
             self._same += 1
         if before != after:

@@ -74,7 +74,8 @@ def _of(report: Report) -> str:
 def _drift(found: Found) -> list[str]:
     parts = ['<h2>Totals</h2><div class="sums">']
     for name, requests, tokens in (
-        ("change", found.requests - found.same, None),
+        ("change their action", found.moved(), None),
+        ("change only their rules or effects", found.requests - found.same - found.moved(), None),
         ("newly refused", found.newly_refused.requests, found.newly_refused.tokens),
         ("newly allowed", found.newly_allowed.requests, found.newly_allowed.tokens),
         ("refused in all", found.refused.requests, found.refused.tokens),

@@ -47,7 +47,9 @@ def to_text(report: Report) -> str:
     if found is None:
         return "\n".join(lines) + "\n"
     lines.append("")
-    lines.append(f"policy {report.policy} ({report.digest}): {found.requests - found.same:,} requests change")
+    changed, moved = found.requests - found.same, found.moved()
+    others = f", {changed - moved:,} more only their rules or effects" if changed > moved else ""
+    lines.append(f"policy {report.policy} ({report.digest}): {moved:,} requests change their action{others}")
     lines.append("")
     lines += _table(
         ("before", "now", "requests", "tokens"),

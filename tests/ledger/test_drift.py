@@ -6,6 +6,7 @@ import re
 import msgspec
 import pytest
 
+from gateway.actions import Effects
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.identity import Caller
 from gateway.ledger.drift import MAX_ACCOUNTS, Drift, Found
@@ -127,6 +128,18 @@ def test_the_strongest_changes_are_the_examples_one_an_account_with_reasons() ->
     assert six(top=0).examples == []
 
 
+def test_the_same_rules_that_do_something_else_are_a_change() -> None:
+    quarter = Verdict("throttle", "throttle", Effects(throttle={"out": 0.25}), rules=("slow",))
+    tenth = msgspec.structs.replace(quarter, effects=Effects(throttle={"out": 0.1}))
+    drift = Drift()
+    for at, now in enumerate((quarter, tenth)):
+        drift.add(case(at, "a", quarter, now))
+    found = drift.found()
+    assert (found.requests, found.same, found.moved()) == (2, 1, 0)
+    text = to_text(report(drift=found))
+    assert "policy new (0123456789ab): 0 requests change their action, 1 more only their rules or effects" in text
+
+
 def test_memory_is_bounded_and_the_busiest_accounts_stay() -> None:
     drift = Drift()
     for at in range(MAX_ACCOUNTS * 5):
@@ -149,7 +162,7 @@ def report(**more: object) -> Report:
 
 def test_the_table_says_what_changes_for_whom_and_why() -> None:
     text = to_text(report())
-    assert "policy new (0123456789ab): 5 requests change" in text
+    assert "policy new (0123456789ab): 5 requests change their action" in text
     assert re.search(r"^tag +block +1 +1,000$", text, re.M)
     assert "newly refused:  3 requests, 1,057 tokens" in text
     assert re.search(r"^watch +2 +0 +1$", text, re.M)
