@@ -183,7 +183,8 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 def render(finding: Finding, source: str) -> str:
     """A finding as people read it: place and message, the source line with a caret under it, the hint."""
-    lines = [f"{finding.file}:{finding.line}:{finding.column}: {finding.severity}: {finding.message}"]
+    kind = "error" if finding.severity == "error" else f"warning ({finding.code})"
+    lines = [f"{finding.file}:{finding.line}:{finding.column}: {kind}: {finding.message}"]
     text = BREAK.sub("\n", source.removeprefix("\ufeff")).split("\n")
     if not finding.private and 0 < finding.line <= len(text) and text[finding.line - 1].strip():
         line, at = text[finding.line - 1], finding.column - 1

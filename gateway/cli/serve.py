@@ -103,7 +103,7 @@ def _on_signals(core: Core, reloader: Reloader, stop: asyncio.Event) -> None:
     loop.add_signal_handler(signal.SIGTERM, end)
     loop.add_signal_handler(signal.SIGINT, end)
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
-    loop.add_signal_handler(signal.SIGUSR1, lambda: core.switch(enforcing=core.kill))
+    loop.add_signal_handler(signal.SIGUSR1, lambda: core.switch(enforcing=core.kill, by="signal"))
 
 
 def _is_loopback(host: str) -> bool:

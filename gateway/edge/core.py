@@ -116,10 +116,10 @@ class Core:
             self.record_policy()
         self.metrics.policy(policy.id, policy.version, policy.digest)
 
-    def switch(self, enforcing: bool) -> None:
+    def switch(self, enforcing: bool, by: str) -> None:
         """The kill switch, for the requests that come from now on: off, everything is decided and nothing is done."""
         self.kill = not enforcing
-        log.warning("kill switch", enforcing=enforcing)
+        log.warning("kill switch", enforcing=enforcing, by=by)
 
     async def keep_leases(self) -> None:
         """Renews the leases of long streams until cancelled: a lease is a promise with a deadline."""

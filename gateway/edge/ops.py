@@ -85,7 +85,7 @@ def operator_app(
             asked = None
         if not isinstance(asked, dict) or list(asked) != ["enforce"] or not isinstance(asked["enforce"], bool):
             return _no(400, 'the body is {"enforce": true} or {"enforce": false}')
-        core.switch(enforcing=asked["enforce"])
+        core.switch(enforcing=asked["enforce"], by="operator's port")
         return JSONResponse(_in_force(core))
 
     return Starlette(

@@ -37,7 +37,7 @@ def test_a_test_that_fails_is_an_error(tmp_path: Path) -> None:
 def test_a_rule_that_no_test_tries_is_a_warning(tmp_path: Path) -> None:
     result = checked(tmp_path, RULES)
     assert result.exit_code == 0
-    assert "p.yaml:3:10: warning: no test tries this rule" in result.output
+    assert "p.yaml:3:10: warning (untested): no test tries this rule" in result.output
 
 
 def test_an_exception_that_has_ended_is_an_error_by_the_clock(tmp_path: Path) -> None:

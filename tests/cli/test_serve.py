@@ -103,7 +103,7 @@ def test_a_hangup_reloads_and_a_usr1_switches_enforcing(tmp_path: Path) -> None:
     with serving(tmp_path, "--policy", str(policy)) as served:
         assert [ask(served).status_code for _ in range(2)] == [200, 429]
         served.signal(signal.SIGUSR1)
-        served.hear('"kill switch".*"enforcing":false')
+        served.hear('"kill switch".*"enforcing":false,"by":"signal"')
         assert ask(served).status_code == 200
         assert httpx.get(f"{served.ops}/readyz").json()["enforcing"] is False
         served.signal(signal.SIGUSR1)
