@@ -133,7 +133,7 @@ async def test_rules_reloads_the_switch_batches_and_evictions_agree(
         for turn in range(36):
             await asyncio.gather(*(callers.call() for _ in range(10)))
             if turn % 5 == 2:
-                g.core.switch(enforcing=bool(turn % 2))
+                g.core.switch(enforcing=bool(turn % 2), by="test")
             if turn % 4 == 1:
                 words = (
                     f"p{turn % 3}",

@@ -205,7 +205,8 @@ RING = {"a": "gauger: 1\nuse: [b.yaml]", "b": "gauger: 1\nuse: [a.yaml]"}
         (
             "use: [a.yaml]\nlimits: []",
             {"a": "gauger: 1\nlimits: {x: 1}"},
-            "a.yaml:2:9: error: this must be a list, not a mapping",
+            "a.yaml:2:9: error: this must be a list, not a mapping"
+            " (write each as an item: `- {id: …, by: [account], count: requests, rate: …}`)",
         ),
         (
             "use: [a.yaml]",
