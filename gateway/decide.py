@@ -1,7 +1,7 @@
 """Pure. The centre: `judge` before the model answers, `settle` after. No clock, no chance, no I/O.
 
-    judge(policy, state, facts, now)           -> (state, Verdict)
-    settle(policy, state, facts, outcome, now) -> (state, Reflection)
+    judge(policy, state, facts, now)                    -> (state, Verdict)
+    settle(policy, state, facts, verdict, outcome, now) -> (state, Reflection)
 
 `now` is an integer of microseconds since the epoch. State is a fold over the ledger's rows in order: the same rows
 give the same state, on any machine. Both functions leave their argument as it was and return a new state, so an
@@ -42,7 +42,6 @@ Word = Literal["allow", "tag", "clamp", "throttle", "block", "reject"]
 
 GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 READS = GENERATES | {"embeddings"}
-NO_COST = Cost()
 MODELS = 16  # models remembered an account; the least recently used goes first
 FILES = 32  # uploaded files remembered an account
 ANSWERS = 64  # recent answers a model that the p90 is taken over
@@ -82,6 +81,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     input: int = 0  # tokens expected of the prompt
     output: int = 0  # tokens expected of the answer
     owed: int = 0  # tokens that work done out of our sight (a batch, in the background) is charged
+    batch: Observation | None = None  # what the file of this batch holds: rules and limits went by it
     error: str = ""  # the type of an exception inside judging; `on_error` decided
 
 
@@ -163,7 +163,7 @@ def judge(
     shadow = facts.kill or policy.mode == "shadow"
     if barred and not shadow:
         return _refused(after), Verdict("block", "block", refuse="path_not_allowed")
-    work = batch or seen
+    work = seen if batch is None else _of_batch(seen, batch)
     op = "opaque" if unread else seen.op
     cost = _cost(policy, state, work, op)
     engine = policy.engine
@@ -174,10 +174,12 @@ def judge(
             input=cost.input,
             output=cost.output,
             owed=_owed(cost, seen, batch),
+            batch=work if batch is not None else None,
         )
-    values = engine.values(_inputs(policy, after, facts, now, cost), given)
+    inputs = _inputs(policy, after, facts.caller, work, now, facts.limits, cost.input, cost.output)
+    values = engine.values(inputs, given)
     scores = engine.score(values)
-    ruling = engine.rule(values, seen, now, shadow=shadow, sanctions=state.sanctions)
+    ruling = engine.rule(values, work, now, shadow=shadow, sanctions=state.sanctions)
     if ruling.sanctions or state.sanctions:
         after = msgspec.structs.replace(after, sanctions=ruling.sanctions)
     effects = ruling.effects
@@ -206,6 +208,14 @@ def judge(
         input=cost.input,
         output=cost.output,
         owed=_owed(cost, seen, batch),
+        batch=work if batch is not None else None,
+    )
+
+
+def _of_batch(seen: Observation, batch: Observation) -> Observation:
+    """What a batch of an uploaded file asks for: the request itself, with what the file's lines add up to."""
+    return msgspec.structs.replace(
+        batch, dialect=seen.dialect, op=seen.op, route=seen.route, bytes=seen.bytes, file=seen.file
     )
 
 
@@ -214,19 +224,28 @@ def _owed(cost: Cost, seen: Observation, batch: Observation | None) -> int:
     return cost.most if batch is not None or seen.op == "batch" or seen.background else 0
 
 
-def _inputs(policy: Policy, state: AccountState, facts: Facts, now: int, cost: Cost) -> Inputs:
-    plan = facts.caller.plan
+def _inputs(
+    policy: Policy,
+    state: AccountState,
+    caller: Caller,
+    seen: Observation,
+    now: int,
+    limits: tuple[Reading, ...],
+    input_: int,
+    output: int,
+) -> Inputs:
+    plan = caller.plan
     return Inputs(
-        facts.caller,
-        facts.seen,
+        caller,
+        seen,
         plan if plan is not None and plan in policy.limits else policy.identity.plan,
         now,
         state.first,
         state.volume,
         state.habits,
-        facts.limits,
-        cost.input,
-        cost.output,
+        limits,
+        input_,
+        output,
     )
 
 
@@ -239,10 +258,10 @@ def _clamped(seen: Observation, clamp: Mapping[str, Clamped]) -> Observation:
 
 
 def settle(
-    policy: Policy, state: AccountState, facts: Facts, outcome: Outcome, now: int
+    policy: Policy, state: AccountState, facts: Facts, verdict: Verdict, outcome: Outcome, now: int
 ) -> tuple[AccountState, Reflection]:
     """The state after a request has ended, however it ended, and what the rules of its answer say."""
-    used = outcome.usage
+    used = _unseen(facts, verdict, outcome) or outcome.usage
     volume = state.volume.ended(
         now, refused=outcome.end == "refused", input_tokens=used.input, output_tokens=used.output
     )
@@ -269,8 +288,9 @@ def settle(
     engine = policy.engine
     if engine is None or not engine.reflects or facts.rejected:
         return after, NO_REFLECTION
-    inputs = _inputs(policy, after, facts, now, NO_COST)
-    values = engine.values(inputs._replace(usage=used, status=outcome.status, end=outcome.end))
+    work = verdict.batch or seen
+    inputs = _inputs(policy, after, facts.caller, work, now, facts.limits, verdict.input, verdict.output)
+    values = engine.values(inputs._replace(usage=usage, status=outcome.status, end=outcome.end))
     engine.score(values)
     said = engine.reflect(values, now, shadow=facts.kill or policy.mode == "shadow")
     return after, Reflection(said.tags, said.rules, said.shadow, said.missing)
@@ -296,14 +316,26 @@ def _refused(state: AccountState) -> AccountState:
     return msgspec.structs.replace(state, refused=state.refused + 1)
 
 
+def _is_unseen(facts: Facts, outcome: Outcome) -> bool:
+    """Whether the answer is made out of our sight, after this one."""
+    return facts.seen.op == "batch" or facts.seen.background or outcome.pending
+
+
+def _unseen(facts: Facts, verdict: Verdict, outcome: Outcome) -> Usage | None:
+    """What work that the model server has taken, and does out of our sight, counts as; None where there is none."""
+    if not _is_unseen(facts, outcome) or not 200 <= outcome.upstream_status < 400:
+        return None
+    told = outcome.usage.source == "upstream" and outcome.usage.output > 0
+    return outcome.usage if told else Usage(verdict.input, verdict.owed)
+
+
 def _spent(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, draw: Draw) -> int | None:
-    if facts.seen.op == "batch" or facts.seen.background or outcome.pending:
+    if _is_unseen(facts, outcome):
         if not outcome.upstream_status:  # it may have been taken or not: it stays as drawn
             return None
-        if outcome.upstream_status >= 400:
+        owed = _unseen(facts, verdict, outcome)
+        if owed is None:
             return 0
-        told = outcome.usage.source == "upstream" and outcome.usage.output > 0
-        owed = outcome.usage if told else Usage(verdict.input, verdict.owed)
         return max(draw.cost, used(draw.unit, policy.tokens, owed))  # paid for when it is handed in
     usage = outcome.usage
     if usage.source == "counted" and not usage.input:

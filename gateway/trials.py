@@ -127,11 +127,13 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
             now, number, facts, verdict, drawn = heapq.heappop(running)
             outcome = Outcome("done", 200, 200, _usage(send.usage, verdict), drawn.readings)
             limits.give(str(number), actual(policy, facts, verdict, outcome) if send.usage else {}, now)
-            state = settled(state, number, facts, outcome, now)
+            state = settled(state, number, facts, verdict, outcome, now)
         return state
 
-    def settled(state: AccountState, number: int, facts: Facts, outcome: Outcome, now: int) -> AccountState:
-        state, said = settle(policy, state, facts, outcome, now)
+    def settled(
+        state: AccountState, number: int, facts: Facts, verdict: Verdict, outcome: Outcome, now: int
+    ) -> AccountState:
+        state, said = settle(policy, state, facts, verdict, outcome, now)
         came.held.update(said.rules, said.shadow)
         if number == send.times:
             _reflected(came, said)
@@ -149,7 +151,7 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
             came.refused_at = came.refused_at or number
             came.blocked = came.blocked or verdict
             outcome = Outcome("refused", verdict.effects.block)
-            state = settled(state, number, facts, outcome, now)
+            state = settled(state, number, facts, verdict, outcome, now)
             continue
         drawn = limits.take(verdict.draws, now, str(number))
         if any(not reading.ok for reading in drawn.readings):
@@ -160,7 +162,8 @@ def _send(policy: Policy, example: Example, limits: Limits) -> _Came:
             refusal = refusal_of(drawn.readings, policy.limits_of(caller.plan))
             if came.refusal is None and came.blocked is None:
                 came.refusal = refusal
-            state = settled(state, number, facts, Outcome("refused", refusal.status, limits=drawn.readings), now)
+            outcome = Outcome("refused", refusal.status, limits=drawn.readings)
+            state = settled(state, number, facts, verdict, outcome, now)
             continue
         came.allowed += 1
         if send.finish != "never":

@@ -113,7 +113,7 @@ def test_the_guess_is_the_ninetieth_percentile_of_the_account_s_own_answers() ->
     state = AccountState()
     for tokens in range(1, 41):
         answered = Outcome("done", 200, 200, Usage(100, tokens * 10, source="upstream"))
-        state = settle(ALL, state, Facts(CALLER, CHAT), answered, NOW)[0]
+        state = settle(ALL, state, Facts(CALLER, CHAT), Verdict(), answered, NOW)[0]
     assert state.paces["m"].p90 == 370
     assert next(draw.cost for draw in verdict_on(CHAT, state).draws if draw.limit == "output") == 370
 
@@ -122,13 +122,13 @@ def test_an_aborted_answer_teaches_only_that_answers_are_longer() -> None:
     state = AccountState()
     for _ in range(25):
         state, _ = settle(
-            ALL, state, Facts(CALLER, CHAT), Outcome("done", 200, 200, Usage(9, 10, source="upstream")), NOW
+            ALL, state, Facts(CALLER, CHAT), Verdict(), Outcome("done", 200, 200, Usage(9, 10, source="upstream")), NOW
         )
     shorter = Outcome("client_abort", 200, 200, Usage(0, 3, source="counted"))
-    assert settle(ALL, state, Facts(CALLER, CHAT), shorter, NOW)[0].paces["m"] == state.paces["m"]
+    assert settle(ALL, state, Facts(CALLER, CHAT), Verdict(), shorter, NOW)[0].paces["m"] == state.paces["m"]
     longer = Outcome("client_abort", 200, 200, Usage(0, 4000, source="counted"))
     for _ in range(4):
-        state = settle(ALL, state, Facts(CALLER, CHAT), longer, NOW)[0]
+        state = settle(ALL, state, Facts(CALLER, CHAT), Verdict(), longer, NOW)[0]
     assert state.paces["m"].p90 == 4000
 
 
@@ -149,7 +149,7 @@ def test_an_opaque_path_is_refused_where_the_policy_says_so_and_only_then() -> N
 def test_a_batch_is_judged_on_what_its_file_held() -> None:
     lines = Observation(op="batch", model="m", n=100, lines=100, chars=40_000, messages=100)
     uploaded = Outcome("done", 200, 200, file="file-1", folded=lines)
-    state = settle(ALL, AccountState(), Facts(CALLER, Observation(op="upload")), uploaded, NOW)[0]
+    state = settle(ALL, AccountState(), Facts(CALLER, Observation(op="upload")), Verdict(), uploaded, NOW)[0]
     handed_in = Observation(op="batch", file="file-1")
     drawn = {draw.limit: draw.cost for draw in verdict_on(handed_in, state).draws}
     assert drawn["requests"] == 100
@@ -165,10 +165,10 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(100):
         seen = msgspec.structs.replace(CHAT, model=f"m{number}")
         done = Outcome("done", 200, 200, Usage(9, 9, source="upstream"), file=f"file-{number}", folded=CHAT)
-        state = settle(ALL, state, Facts(CALLER, seen), done, NOW)[0]
+        state = settle(ALL, state, Facts(CALLER, seen), Verdict(), done, NOW)[0]
     for _ in range(200):
         state, _ = settle(
-            ALL, state, Facts(CALLER, CHAT), Outcome("done", 200, 200, Usage(9, 9, source="upstream")), NOW
+            ALL, state, Facts(CALLER, CHAT), Verdict(), Outcome("done", 200, 200, Usage(9, 9, source="upstream")), NOW
         )
     assert len(state.paces) == MODELS and len(state.files) == FILES
     assert len(state.paces["m"].recent) == ANSWERS
@@ -221,7 +221,7 @@ def test_only_an_answered_model_call_proves_a_caller() -> None:
         (CHAT, 401, False),
         (Observation(), 200, False),
     ]:
-        state = settle(ALL, AccountState(), Facts(CALLER, seen), Outcome("done", status, status), NOW)[0]
+        state = settle(ALL, AccountState(), Facts(CALLER, seen), Verdict(), Outcome("done", status, status), NOW)[0]
         assert state.proven is proven
 
 
@@ -261,7 +261,7 @@ def fold(rows: list[tuple[Observation, Outcome]]) -> tuple[AccountState, list[Ve
     for seen, outcome in rows:
         facts = Facts(CALLER, seen, state.limits)
         state, verdict = judge(ALL, state, facts, now)
-        state = settle(ALL, state, facts, outcome, now + 5)[0]
+        state = settle(ALL, state, facts, verdict, outcome, now + 5)[0]
         verdicts.append(verdict)
         now += 1_000_000
     return state, verdicts
@@ -280,7 +280,7 @@ def test_judging_leaves_its_argument_as_it_was(rows: list[tuple[Observation, Out
     state, _ = fold(rows)
     before = msgspec.json.encode(state)
     judge(ALL, state, Facts(CALLER, CHAT), NOW)
-    settle(ALL, state, Facts(CALLER, CHAT), Outcome("done", 200, 200, Usage(5, 5, source="upstream")), NOW)
+    settle(ALL, state, Facts(CALLER, CHAT), Verdict(), Outcome("done", 200, 200, Usage(5, 5, source="upstream")), NOW)
     assert msgspec.json.encode(state) == before
 
 

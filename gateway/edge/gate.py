@@ -216,7 +216,7 @@ class Gate:
         try:
             if facts.caller is not NOBODY and not facts.rejected:
                 reflection = core.accounts.update(
-                    facts.caller.account, lambda state: settle(policy, state, facts, outcome, now)
+                    facts.caller.account, lambda state: settle(policy, state, facts, verdict, outcome, now)
                 )
         except Exception:  # the answer is out: what is left is to say so
             log.exception("settling failed", request_id=x.id)

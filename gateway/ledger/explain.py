@@ -57,7 +57,7 @@ ANY_COST = Cost(1, 1, 1, 1, 1)  # draws from every limit
 def explain(ruled: Ruled, settled: Settled | None, policy: Policy | None, notes: Iterable[str] = ()) -> Explanation:
     """`settled` None: the request's end isn't known. `policy` None: its text isn't; `notes` say why."""
     facts, verdict = ruled.facts, ruled.verdict
-    caller, seen = facts.caller, facts.seen
+    caller, seen = facts.caller, verdict.batch or facts.seen
     outcome = settled.outcome if settled is not None else Outcome("crash")
     reflection = settled.reflection if settled is not None else None
     judged = None
@@ -370,7 +370,14 @@ def _limits(ruled: Ruled, outcome: Outcome, policy: Policy | None) -> list[Limit
     verdict, draws = ruled.verdict, ruled.verdict.draws
     if not draws and policy is not None and policy.digest == ruled.policy:
         shares = verdict.effects.throttle or None
-        draws = draws_for(policy, ruled.facts.caller, ruled.facts.seen.model, ANY_COST, ruled.now, shares=shares)
+        draws = draws_for(
+            policy,
+            ruled.facts.caller,
+            (ruled.verdict.batch or ruled.facts.seen).model,
+            ANY_COST,
+            ruled.now,
+            shares=shares,
+        )
     drawn = {draw.limit: draw for draw in draws}
     found = []
     for each in outcome.limits:

@@ -81,6 +81,9 @@ FIELDS: dict[str, Field] = {
     "obs.background": Field("bool", "", "observation", "present, and true, where the answer is made later"),
     "obs.lines": Field("int", "", "observation", "calls in a batch"),
     "obs.file": Field("text", "", "observation", "the vendor's id of the file that a batch works on"),
+    "batch.*": Field(
+        "mixed", "", "observation", "what that file held, by the names of `req` and `obs`: what was judged"
+    ),
     "verdict": Field("enum", "", "policy", "under full enforcement: allow, tag, clamp, throttle, block, limit, reject"),
     "action": Field("enum", "", "policy", "what was done; the same words"),
     "kill": Field("bool", "", "operator", "the kill switch was on: everything is shadow"),

@@ -44,7 +44,8 @@ class Rejudged:
         values = engine.given(self._unscored)
         self.scores: Scores = engine.score(values)
         self.known: dict[str, Any] = dict(zip(engine.slots, values, strict=True))
-        now = engine.rule(engine.given(self.known), facts.seen, ruled.now)
+        self.seen = verdict.batch or facts.seen
+        now = engine.rule(engine.given(self.known), self.seen, ruled.now)
         self.fresh = frozenset((*now.rules, *now.shadow))
         self._rules = {rule.id: rule for rule in policy.rules if rule.phase == "request" and rule.mode != "draft"}
         self.lasting: dict[str, Sanction] = {}
@@ -61,7 +62,7 @@ class Rejudged:
         known = {**self.known, **changes}
         engine, ruled = self.engine, self.ruled
         return engine.rule(
-            engine.given(known), ruled.facts.seen, ruled.now, shadow=self.shadow, sanctions=self.lasting or None
+            engine.given(known), self.seen, ruled.now, shadow=self.shadow, sanctions=self.lasting or None
         )
 
     def without(self, card: Scorecard, line: str) -> tuple[float, Ruling]:
@@ -89,7 +90,7 @@ class Rejudged:
                 if name in self.ruling.excepted:
                     then = soften(name, then, becomes[self.ruling.excepted[name]])
                 parts.append(Part(name, soften(name, then, "tag") if name == rule else then))
-            words.append(strongest(merge(parts, self.ruled.facts.seen)))
+            words.append(strongest(merge(parts, self.seen)))
         return words[0], words[1]
 
     def _score(self, card: Scorecard) -> tuple[Scores, dict[str, Any]]:
@@ -108,7 +109,7 @@ class Rejudged:
         plan = facts.caller.plan
         inputs = Inputs(
             facts.caller,
-            facts.seen,
+            verdict.batch or facts.seen,
             plan if plan is not None and plan in self.policy.limits else self.policy.identity.plan,
             ruled.now,
             ruled.now,
@@ -140,7 +141,9 @@ class Rejudged:
 def under(policy: Policy, ruled: Ruled) -> Ruled:
     """The record as another policy judges it from the record alone: what it reads and the record lacks is missing."""
     old = ruled.verdict
-    bare = Verdict(draws=old.draws, readings=old.readings, input=old.input, output=old.output, owed=old.owed)
+    bare = Verdict(
+        draws=old.draws, readings=old.readings, input=old.input, output=old.output, owed=old.owed, batch=old.batch
+    )
     if old.effects.block or old.effects.clamp:
         bare = msgspec.structs.replace(bare, effects=old.effects)
     if policy.engine is None or policy.engine.empty or ruled.facts.rejected or old.error:
@@ -168,19 +171,19 @@ def under(policy: Policy, ruled: Ruled) -> Ruled:
 def after(policy: Policy, rows: Iterable[Row], ruled: Ruled) -> Ruled:
     """The record as another policy judges it after all that came before: `rows` are the account's, in order, and the
     starts of processes. Evictions and gaps are not seen; the limits' answers are those of the record."""
-    state, waiting = AccountState(), dict[str, Facts]()
+    state, waiting = AccountState(), dict[str, tuple[Facts, Verdict]]()
     for row in rows:
         if isinstance(row, Opened):
             state, waiting = AccountState(), {}
         elif isinstance(row, Ruled) and row.request == ruled.request:
             break
         elif isinstance(row, Ruled):
-            state, _ = judge(policy, state, row.facts, row.now)
-            waiting[row.request] = row.facts
+            state, verdict = judge(policy, state, row.facts, row.now)
+            waiting[row.request] = row.facts, verdict
             if len(waiting) > MAX_WAITING:
                 del waiting[next(iter(waiting))]
         elif isinstance(row, Settled) and row.request in waiting:
-            state, _ = settle(policy, state, waiting.pop(row.request), row.outcome, row.now)
+            state, _ = settle(policy, state, *waiting.pop(row.request), row.outcome, row.now)
     _, verdict = judge(policy, state, ruled.facts, ruled.now)
     verdict = msgspec.structs.replace(verdict, draws=ruled.verdict.draws)
     return msgspec.structs.replace(ruled, policy=policy.digest, verdict=verdict)

@@ -98,7 +98,7 @@ class Steps:
             if costs is None:
                 costs = actual(policy, facts, verdict, outcome)
             settled = self.limits.give(request, costs, now)
-        return settled, Reflection() if facts.rejected else self._learn(policy, facts, outcome, settled, now)
+        return settled, Reflection() if facts.rejected else self._learn(policy, facts, verdict, outcome, now)
 
     def forget(self, request: str) -> None:
         """A request whose end will never come: its leases are renewed no more."""
@@ -116,12 +116,14 @@ class Steps:
                     self.limits.keep(request, at)
         self._renewed = now
 
-    def _learn(self, policy: Policy, facts: Facts, outcome: Outcome, settled: dict[str, int], now: int) -> Reflection:
+    def _learn(self, policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, now: int) -> Reflection:
         caller = facts.caller
         if caller.account == "-" and caller == NOBODY:
             return Reflection()
         try:
-            return self.accounts.update(caller.account, lambda state: settle(policy, state, facts, outcome, now))
+            return self.accounts.update(
+                caller.account, lambda state: settle(policy, state, facts, verdict, outcome, now)
+            )
         except Exception:  # noqa: BLE001 - the gate does the same: the answer is out, and the account stays as it was
             self.errors += 1
             return Reflection()

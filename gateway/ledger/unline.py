@@ -76,6 +76,7 @@ def _rows(line: Mapping[str, Any], policy: Policy | None) -> tuple[Ruled, Settle
         "input": line.get("req", {}).get("input_est", 0),
         "output": line.get("req", {}).get("output_est", 0),
         "error": error.get("judging", ""),
+        "batch": line.get("batch"),
     }
     judged = msgspec.structs.replace(msgspec.convert(verdict, Verdict), effects=effects, would=would)
     reflection = Reflection(

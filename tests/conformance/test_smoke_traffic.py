@@ -130,9 +130,12 @@ def check_rows(g: Running, count: int) -> None:
             assert ruled.setdefault(row.request, row) is row
         else:
             assert isinstance(row, Settled)
-            facts = ruled.pop(row.request).facts
+            begun = ruled.pop(row.request)
+            facts = begun.facts
             assert row.account == facts.caller.account
-            states[row.account], _ = settle(g.core.policy, states[row.account], facts, row.outcome, row.now)
+            states[row.account], _ = settle(
+                g.core.policy, states[row.account], facts, begun.verdict, row.outcome, row.now
+            )
     assert not ruled
     assert all(g.core.accounts.get(account) == state for account, state in states.items())
 

@@ -197,9 +197,12 @@ async def test_state_is_a_fold_over_the_rows(start: Start, client: httpx.AsyncCl
                 ruled[row.request] = row
             else:
                 assert isinstance(row, Settled)
-                facts = ruled.pop(row.request).facts
+                begun = ruled.pop(row.request)
+                facts = begun.facts
                 if not facts.rejected:
-                    states[row.account], _ = settle(g.core.policy, states[row.account], facts, row.outcome, row.now)
+                    states[row.account], _ = settle(
+                        g.core.policy, states[row.account], facts, begun.verdict, row.outcome, row.now
+                    )
         assert not ruled
         for account, state in states.items():
             assert g.core.accounts.get(account) == state

@@ -20,6 +20,7 @@ from gateway.observe import Observation
 from gateway.policy.model import Policy, Sanction
 from gateway.quotas import Reading
 from tests.ledger.explained import NOW, POLICY, policy, rows, ruled, settled, state
+from tests.rig import policy_of
 
 ACME = policy()
 
@@ -282,6 +283,20 @@ def test_the_request_line_explains_like_its_rows() -> None:
         made = msgspec.json.decode(encode(line(row, end, Shown(ACME))))
         whole, from_line = told(ACME, row, end), explain(*rows_of(made, ACME), ACME)
         assert msgspec.structs.replace(from_line, labels=whole.labels) == whole
+
+
+def test_a_batch_is_explained_by_what_its_file_held() -> None:
+    by = policy_of("gauger: 1\nrules: [{id: many, when: req.lines > 10, then: {block: {status: 403, code: many}}}]\n")
+    held = Observation(op="batch", route="/v1/files", model="m", n=50, lines=50)
+    before = msgspec.structs.replace(state(), files={"file-1": held})
+    row = ruled(by, before=before, op="batch", route="/v1/batches", model=None, n=1, logprobs=None, file="file-1")
+    assert row.verdict.rules == ("many",)
+    made = msgspec.json.decode(encode(line(row, settled(row), Shown(by))))
+    assert made["batch"]["lines"] == 50
+    for found in (told(by, row, settled(row)), explain(*rows_of(made, by), by)):
+        assert (found.op, found.model, found.asked) == ("batch", "m", "50 choices, 50 calls")
+        assert rule(found, "many").terms[0].holds
+    assert under(by, row).verdict.rules == ("many",)
 
 
 def test_another_policy_is_tried_on_what_came_before_or_on_the_record_alone() -> None:

@@ -124,6 +124,7 @@ def full() -> dict[str, Any]:
         input=480,
         output=900,
         error="ZeroDivisionError",
+        batch=SEEN,
     )
     outcome = Outcome(
         end="refused",
@@ -136,8 +137,17 @@ def full() -> dict[str, Any]:
     return line(*rows(verdict, outcome), EVERYTHING)
 
 
-CHOSEN = {"settle", "effects.throttle", "would.throttle", "rules.excepted", "rules.missing", "score", "readings"}
-"""Maps whose keys the policy chooses."""
+CHOSEN = {
+    "settle",
+    "effects.throttle",
+    "would.throttle",
+    "rules.excepted",
+    "rules.missing",
+    "score",
+    "readings",
+    "batch",
+}
+"""Maps whose keys the policy chooses, or the batch."""
 
 
 def names(value: Any, prefix: str = "") -> set[str]:

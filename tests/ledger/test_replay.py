@@ -16,6 +16,7 @@ from gateway.ledger.differ import difference
 from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled
 from gateway.ledger.replay import Replay
 from gateway.ledger.steps import action_of, score_of, word_of
+from gateway.observe import Observation
 from gateway.quotas import Draw
 from tests.ledger.ledgers import POLICY, START, Written, adopted, busy, fresh, policy_of, replayed, steady
 
@@ -88,6 +89,7 @@ def test_any_interleaving_agrees(seed: int) -> None:
         ("output", 7, "verdict.output: 7 recorded, 1000 now"),
         ("owed", 7, "verdict.owed: 7 recorded, 0 now"),
         ("error", "KeyError", 'verdict.error: KeyError recorded, "" now'),
+        ("batch", Observation(op="batch"), "verdict.batch: "),
     ],
 )
 def test_each_field_of_a_verdict_that_was_changed_is_named(field: str, value: object, named: str) -> None:
