@@ -370,14 +370,8 @@ def _limits(ruled: Ruled, outcome: Outcome, policy: Policy | None) -> list[Limit
     verdict, draws = ruled.verdict, ruled.verdict.draws
     if not draws and policy is not None and policy.digest == ruled.policy:
         shares = verdict.effects.throttle or None
-        draws = draws_for(
-            policy,
-            ruled.facts.caller,
-            (ruled.verdict.batch or ruled.facts.seen).model,
-            ANY_COST,
-            ruled.now,
-            shares=shares,
-        )
+        model = (verdict.batch or ruled.facts.seen).model
+        draws = draws_for(policy, ruled.facts.caller, model, ANY_COST, ruled.now, shares=shares)
     drawn = {draw.limit: draw for draw in draws}
     found = []
     for each in outcome.limits:
