@@ -67,6 +67,8 @@ def expand(given: Sequence[str]) -> list[Source]:
         try:
             if path.is_dir():
                 parts = [segment.path for segment in segments(path)]
+                if strange := next((part for part in parts if not part.is_file()), None):
+                    raise Mistake("this is not a plain file", place=str(strange))
                 if not parts:
                     raise Mistake("there is no ledger in this folder", place=argument, hint="segment-00000001.jsonl …")
                 found += [Source(str(part), part, part.stat().st_size) for part in parts]

@@ -257,6 +257,6 @@ def _parse(line: bytes) -> tuple[Link, bytes, bytes]:
         if line[22:30] == b'","end":':
             body = line[BARE]
             return Link("end", body, footer=_FOOTER.decode(body)), b"end ", sha256(body).digest()
-    except (ValueError, msgspec.DecodeError) as error:  # ValidationError is a DecodeError; UnicodeDecodeError a Value
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:  # ValidationError is a DecodeError
         raise Broken("this is no line of a ledger") from error
     raise Broken("this is no line of a ledger")

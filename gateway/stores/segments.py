@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -196,7 +197,7 @@ def write_whole(path: Path, pieces: Iterable[bytes], *, form: str, like: Path) -
 def compressed(path: Path) -> Path:
     """Replaces a plain closed segment by a compressed one, and names it."""
     made = path.with_name(path.name + ".zst")
-    with path.open("rb") as source:
+    with _plain(path) as source:
         write_whole(made, iter(lambda: source.read(CHUNK), b""), form=".zst", like=path)
     path.unlink()
     return made
@@ -216,14 +217,24 @@ def _opened(path: Path) -> BinaryIO:
     stem = path.with_name(path.name.removesuffix(".zst").removesuffix(".gz"))
     for candidate in (path, *(stem.with_name(stem.name + suffix) for suffix in SUFFIXES)):
         with suppress(FileNotFoundError):
+            raw = _plain(candidate)
             if candidate.suffix == ".gz":
+                raw.close()  # it would outlive a reader that was given it
                 return cast(BinaryIO, gzip.open(candidate))
-            raw = candidate.open("rb")
             if candidate.suffix == ".zst":
                 reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=True)
                 return cast(BinaryIO, io.BufferedReader(reader, CHUNK))
             return raw
-    return path.open("rb")
+    return _plain(path)
+
+
+def _plain(path: Path) -> BinaryIO:
+    """A file to read. Raises OSError where it is none that ends: a pipe would be waited for."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(0, "not a plain file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 @contextmanager

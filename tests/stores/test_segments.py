@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.sources import expand
 from gateway.errors import Mistake
 from gateway.stores import segment_writer, segments
-from gateway.stores.proof import verify
+from gateway.stores.proof import erase, verify
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.segments import compressed, read_rows
 from tests.stores.ledgers import NOW, files, rows, until, write
@@ -217,3 +218,43 @@ def test_reading_takes_the_memory_of_a_line(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < size / 4
+
+
+NO_FILE = r"not a plain file|s a directory"
+
+
+@pytest.mark.parametrize("name", ["segment-00000002.jsonl", "segment-00000002.jsonl.gz", "segment-00000002.jsonl.zst"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_segment_that_is_no_plain_file_is_a_mistake_and_not_waited_for(tmp_path: Path, name: str, kind: str) -> None:
+    write(tmp_path, rows(10))
+    strange = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(strange)
+    elif kind == "device":
+        strange.symlink_to("/dev/zero")
+    else:
+        strange.mkdir()
+    with pytest.raises(Mistake, match=NO_FILE):
+        list(read_rows(tmp_path))
+    with pytest.raises(Mistake, match=NO_FILE):
+        verify(tmp_path)
+    with pytest.raises(Mistake, match=NO_FILE):
+        erase(tmp_path, "a")
+    with pytest.raises(Mistake, match=NO_FILE):
+        SegmentWriter(tmp_path)
+    with pytest.raises(Mistake, match="not a plain file"):
+        expand([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "head", ['{"h":"%s","s":"%s","row":', '{"h":"%s","segment":', '{"h":"%s","end":', '{"h":"%s","row":']
+)
+def test_a_line_nested_without_end_breaks_the_chain_and_nothing_else(tmp_path: Path, head: str) -> None:
+    write(tmp_path, rows(10))
+    (segment,) = files(tmp_path)
+    begin = (head % (("0" * 16, "0" * 32)[: head.count("%")])).encode()
+    with (tmp_path / segment).open("ab") as out:
+        out.write(begin + b'{"type":' + b"[" * 1_000_000 + b"}\n")
+    report = verify(tmp_path)
+    assert report.broken is not None
+    SegmentWriter(tmp_path).close()
