@@ -80,7 +80,7 @@ def test_a_changed_pack_is_another_policy(main: Path) -> None:
 
 def test_what_is_wrong_with_a_pack_is_said_with_its_name(main: Path) -> None:
     (main.parent / "packs" / "core.yaml").write_text("gauger: 1\nlimits: 7\n")
-    with pytest.raises(Mistake, match=r"^packs/core\.yaml:2:9: error: this must be a list, not `7`$"):
+    with pytest.raises(Mistake, match=r"^packs/core\.yaml:2:9: error: this must be a list, not `7`"):
         read_rules(Settings(policy=main))
 
 
