@@ -338,6 +338,6 @@ class _Ledger:
         for _, _, line in lines([source]):
             try:
                 return msgspec.json.decode(line, type=_First).segment.now
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 return 0
         return 0

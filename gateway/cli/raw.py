@@ -182,6 +182,8 @@ class Player:
             return None, str(error) if data.lstrip()[:1] == b"{" else ""
         except msgspec.DecodeError:
             return None, ""
+        except UnicodeDecodeError:
+            return None, "it is not UTF-8"
         except RecursionError:
             return None, "it is nested too deeply"
         return (line, "") if abs(line.t) <= LATEST else (None, "`t` is not in seconds")
@@ -193,7 +195,7 @@ class Player:
         self._settle(_Pending(self.now, 0, ruled, Drawn(False, self.now), end, end))
         try:
             found = msgspec.json.decode(data)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             found = {}
         t, account, name = found.get("t"), found.get("account"), found.get("id")
         return self._decision(
@@ -216,7 +218,7 @@ class Player:
         elif line.method == "POST" and b'"file"' in body and b'"purpose"' in body:
             try:
                 upload = _UPLOADS.decode(body)
-            except msgspec.DecodeError:  # it only looks like one
+            except (msgspec.DecodeError, UnicodeDecodeError):  # it only looks like one
                 upload = None
             if upload is not None:
                 file = upload.file

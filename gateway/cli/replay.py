@@ -118,13 +118,12 @@ def _replay(name: str, read: Lines, policy: Policy | None, top: int) -> Report:
         if not body or body.isspace():
             continue
         try:
-            row = read_row(body)
+            judged = step(read_row(body))
         except msgspec.DecodeError:
             if not line.endswith(b"\n"):
                 continue
             hint = "`gauger verify DIR` says more"
             raise Mistake("this is no row of a ledger", place=f"{source.name}:{number}", hint=hint) from None
-        judged = step(row)
         if judged is not None and drift is not None:
             drift.add(judged)
     for judged in replay.finish():

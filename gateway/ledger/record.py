@@ -1,6 +1,8 @@
 """Pure. The rows of the ledger. State is a fold over them in the order of `seq`; whatever changes what the core sees is
 one of them."""
 
+from typing import TypeVar
+
 import msgspec
 
 from gateway.decide import Facts, Outcome, Reflection, Verdict
@@ -20,6 +22,7 @@ __all__ = [
     "encode",
 ]
 
+T = TypeVar("T")
 ENGINE = 1
 """Version of the core's arithmetic. Rows of another engine replay to what this one says, and the report says so."""
 
@@ -109,8 +112,9 @@ class Sealed(msgspec.Struct, frozen=True, tag="ruled"):
     verdict: msgspec.Raw
 
     def opened(self) -> Ruled:
-        """The row itself. Raises `msgspec.ValidationError` where the verdict is none."""
-        return Ruled(self.seq, self.now, self.request, self.policy, self.facts, _VERDICT.decode(self.verdict))
+        """The row itself. Raises `msgspec.DecodeError` where the verdict is none."""
+        verdict = _decoded(_VERDICT, self.verdict)
+        return Ruled(self.seq, self.now, self.request, self.policy, self.facts, verdict)
 
     def says(self, verdict: Verdict) -> bool:
         """Whether the row holds this verdict, to the letter. What is written otherwise may still be equal."""
@@ -130,9 +134,16 @@ def encode(row: Row) -> bytes:
 
 def decode(data: bytes) -> Row:
     """The row in these bytes. Raises `msgspec.DecodeError` or `msgspec.ValidationError` for anything else."""
-    return _DECODER.decode(data)
+    return _decoded(_DECODER, data)
 
 
 def decode_sealed(data: bytes) -> Row | Sealed:
     """Like `decode`, with the verdict of a ruled row left in its bytes."""
-    return _SEALED.decode(data)
+    return _decoded(_SEALED, data)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
+    try:
+        return decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError("it is not UTF-8, or nested too deeply") from error
