@@ -109,7 +109,9 @@ class Settings(BaseSettings):
 
     # its bounds
     max_inflight: int = Field(
-        default=1024, ge=1, description="requests at once; more are answered 503 (Envoy's default bound)"
+        default=1024,
+        ge=1,
+        description="requests at once, at most half of them held by a `delay`; more are answered 503 (Envoy's default bound)",
     )
     max_body: int = Field(
         default=33_554_432, ge=1024, description="bytes of a JSON body (Anthropic's own limit: 32 MB)"

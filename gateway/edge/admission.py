@@ -1,6 +1,8 @@
 """Shell. Rung 1: bounds on concurrency, size and time, checked before anything is remembered of a request."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gateway.edge.exchange import ClientGone, Exchange, Receive
@@ -24,6 +26,7 @@ class Admission:
         self.body_budget = body_budget
         self.body_timeout = body_timeout
         self.inflight = 0
+        self.delayed = 0  # of them, held because a policy said so
         self.held = 0  # bytes of bodies
         self.draining = False
 
@@ -44,6 +47,19 @@ class Admission:
             self.inflight -= 1
             self.held -= x.held
             x.held = 0
+
+    @contextmanager
+    def delay(self, wait: float) -> Iterator[None]:
+        """A place to wait in for `wait` seconds. At most half of all requests: whoever is slowed down and sends more
+        takes no more, and nothing from those who are not."""
+        if self.delayed * 2 >= self.max_inflight:
+            detail = "Your requests are slowed down, and too many wait already."
+            raise Refusal("rate_limited", 429, "slow_down", detail, retry_after=wait)
+        self.delayed += 1
+        try:
+            yield
+        finally:
+            self.delayed -= 1
 
     async def body(self, x: Exchange, receive: Receive) -> bytes:
         """The whole request body. Raises Refusal (413, 408, 503) over a bound, ClientGone when the client left."""

@@ -7,6 +7,7 @@ from time import perf_counter_ns
 from gateway.actions import Effects
 from gateway.actions.tag import HEADER, sign
 from gateway.edge import finish
+from gateway.edge.admission import Admission
 from gateway.edge.exchange import ClientGone, Exchange
 
 __all__ = ["LARGE", "clamp", "delay", "tag"]
@@ -35,22 +36,24 @@ def tag(x: Exchange, effects: Effects, key: bytes | None) -> None:
         x.scope["headers"].append((HEADER.encode(), sign(key, x.now // 1_000_000, x.id, effects.tags)))
 
 
-async def delay(x: Exchange, effects: Effects) -> None:
-    """Holds the request, which keeps its lease. Raises ClientGone when the client leaves meanwhile.
+async def delay(x: Exchange, effects: Effects, admission: Admission) -> None:
+    """Holds the request, which keeps its lease. Raises ClientGone when the client leaves meanwhile, Refusal (429) where
+    too many are held.
 
     While a body still streams in, its reader alone may listen to the client; then the wait is slept to its end.
     """
     wait = min(effects.delay, LONGEST) / 1e6
     if not wait:
         return
-    started = perf_counter_ns()
-    try:
-        if x.body is None and not x.body_read:
-            await asyncio.sleep(wait)
-            return
-        x.body = x.body or b""  # what is heard of the channel here, the app doesn't hear again
-        with suppress(TimeoutError):
-            await asyncio.wait_for(x.gone(), wait)
-            raise ClientGone
-    finally:
-        x.timings["delay"] = perf_counter_ns() - started
+    with admission.delay(wait):
+        started = perf_counter_ns()
+        try:
+            if x.body is None and not x.body_read:
+                await asyncio.sleep(wait)
+                return
+            x.body = x.body or b""  # what is heard of the channel here, the app doesn't hear again
+            with suppress(TimeoutError):
+                await asyncio.wait_for(x.gone(), wait)
+                raise ClientGone
+        finally:
+            x.timings["delay"] = perf_counter_ns() - started

@@ -171,11 +171,11 @@ class Gate:
             raise refusal_of(drawn.readings, policy.limits_of(x.caller.plan if x.caller else None))
         await effects.clamp(x, verdict.effects)
         effects.tag(x, verdict.effects, core.tag_key)
-        await effects.delay(x, verdict.effects)
+        x.calls = ()  # prompt text is not kept for as long as an answer, or a delay, takes
+        await effects.delay(x, verdict.effects, core.admission)
 
     async def _relay(self, x: Exchange) -> None:
         x.relayed, x.asked = True, perf_counter_ns()
-        x.calls = ()  # prompt text is not kept for as long as an answer takes
         x.on_head = self.core.admission.release
         await self.app(x.scope, x.receive, x.send)
         if not x.finished and x.end is None:

@@ -294,3 +294,37 @@ async def test_a_shutdown_ends_a_delay(tmp_path: Path) -> None:
     with pytest.raises(httpx.HTTPError):
         await task
     assert g.core.limits.leases == 0
+
+
+async def test_of_all_requests_at_most_half_are_held(start: Start, client: httpx.AsyncClient) -> None:
+    policy = rules(
+        "{id: slow, when: req.n > 1, then: {throttle: {delay: 2 s}}}",
+        limits="{id: live, by: [key], count: concurrent, rate: 90 requests}",
+    )
+    async with start(policy=policy, max_inflight=6) as g:
+        url = f"{g.url}/v1/chat/completions"
+        asked = [asyncio.create_task(client.post(url, json=CHAT | {"n": 2}, headers=KEY)) for _ in range(6)]
+        async with asyncio.timeout(10):
+            while sum(task.done() for task in asked) < 3:
+                await asyncio.sleep(0.01)
+        assert (g.core.admission.delayed, g.core.admission.inflight, g.core.limits.leases) == (3, 3, 3)
+        other = await client.post(url, json=CHAT, headers={"authorization": "Bearer sk-other"})
+        assert other.status_code == 200
+        statuses = sorted([(await task).status_code for task in asked])
+        assert statuses == [200, 200, 200, 429, 429, 429]
+        (refused, *_) = [task.result() for task in asked if task.result().status_code == 429]
+        assert refused.json()["error"]["code"] == "slow_down"
+        assert int(refused.headers["retry-after"]) >= 2
+        await quiet(g)
+        assert (g.core.admission.delayed, g.core.limits.leases, len(g.model.app.seen)) == (0, 0, 4)
+        records = [record for record in g.records() if record["end"] == "refused"]
+        assert {record["error"]["type"] for record in records} == {"slow_down"}
+
+
+async def test_prompt_text_is_not_held_with_a_request(start: Start, client: httpx.AsyncClient) -> None:
+    async with start(policy=paused("300 ms")) as g:
+        asked = asyncio.create_task(client.post(f"{g.url}/v1/chat/completions", json=CHAT, headers=KEY))
+        await held(g)
+        await asyncio.sleep(0)
+        assert [x.calls for x in g.core.live.values()] == [()]
+        assert (await asked).status_code == 200
