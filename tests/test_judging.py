@@ -234,6 +234,27 @@ def test_nobody_is_blocked_on_one_kind_of_witness() -> None:
     assert (verdict.action, verdict.scores) == ("block", {"x": 17.0})
 
 
+@pytest.mark.parametrize(
+    ("when", "labels"),
+    [
+        ("not score.x.corroborated", ("fast",)),
+        ("score.x >= 2 dB or score.x.corroborated", ("new", "fast")),
+        ("score.x.families >= 1", ("fast",)),
+        ("score.x is missing", ()),
+        ("req.n >= 1 or score.x >= 2 dB", ()),
+    ],
+)
+@pytest.mark.parametrize("on_missing", ["skip", "match"])
+def test_however_a_block_reads_a_score_it_waits_for_a_second_witness(
+    when: str, labels: tuple[str, ...], on_missing: str
+) -> None:
+    needs = CARD.replace("prior: -10 dB", "prior: -10 dB\n    needs: hour.requests >= 1")
+    for card in (CARD, needs.replace(">= 1", ">= 99")):
+        p = policy(f"  - {{id: stop, when: {when}, then: {{block: {{}}}}, on_missing: {on_missing}}}", card)
+        assert say(p, labels=labels)[1].action == "allow"
+        assert say(p)[1].action == "allow"
+
+
 def test_a_throttle_needs_no_second_witness() -> None:
     p = policy("  - {id: slow, when: score.x >= 2 dB, then: {throttle: {delay: 2 s}}}", CARD)
     assert say(p, labels=("fast",))[1].effects.delay == 2 * SECOND
@@ -296,68 +317,6 @@ def test_the_rules_of_an_answer_tag_it() -> None:
     done = Outcome("done", 200, 200, Usage(9, 101, source="upstream"))
     _, reflection = settle(p, state, Facts(CALLER, CHAT), verdict, done, NOW)
     assert (reflection.tags, reflection.rules, reflection.shadow) == (("long",), ("long",), ("seen",))
-
-
-UPLOADED = Observation(
-    dialect="openai_chat",
-    op="batch",
-    route="/v1/files",
-    model="big",
-    n=40,
-    lines=40,
-    chars=4000,
-    max_tokens=300,
-    bytes=9,
-)
-HANDED_IN = Observation(dialect="openai_chat", op="batch", route="/v1/batches", bytes=120, file="file-1")
-
-
-def with_file(p: Policy) -> AccountState:
-    done = Outcome("done", 200, 200, file="file-1", folded=UPLOADED)
-    upload = Facts(CALLER, Observation(op="upload", route="/v1/files"))
-    return settle(p, AccountState(), upload, Verdict(), done, NOW)[0]
-
-
-def test_a_batch_is_judged_on_what_its_file_holds() -> None:
-    p = policy(
-        "  - {id: many, when: req.lines == 40 and req.n == 40 and req.model == 'big', then: {tag: [many]}}\n"
-        "  - {id: long, when: req.max_tokens >= 300, then: {block: {status: 403}}, mode: shadow}\n"
-        "  - {id: here, when: req.route == '/v1/batches' and req.op == 'batch', then: {tag: [here]}}\n"
-        "  - {id: size, when: req.bytes == 120, then: {tag: [size]}}\n"
-    )
-    _, verdict = say(p, HANDED_IN, state=with_file(p))
-    assert (verdict.rules, verdict.shadow) == (("here", "many", "size"), ("long",))
-    assert verdict.batch == msgspec.structs.replace(UPLOADED, route="/v1/batches", bytes=120, file="file-1")
-    _, unknown = say(p, HANDED_IN)
-    assert (unknown.rules, unknown.shadow, unknown.batch) == (("here", "size"), (), None)
-
-
-def test_a_batch_that_was_taken_counts_in_the_readings_as_it_was_charged() -> None:
-    p = policy("  - {id: r, when: day.output_tokens > 1, then: {tag: [t]}}")
-    state, verdict = say(p, HANDED_IN, state=with_file(p))
-    facts = Facts(CALLER, HANDED_IN)
-    taken, _ = settle(p, state, facts, verdict, Outcome("done", 200, 200), NOW)
-    assert say(p, state=taken)[1].readings == {"day.output_tokens": 12_000.0} == {"day.output_tokens": verdict.owed}
-    for status in (0, 400, 503):
-        lost, _ = settle(p, state, facts, verdict, Outcome("done", status, status), NOW)
-        assert say(p, state=lost)[1].readings == {"day.output_tokens": 0.0}
-
-
-def test_the_rules_of_an_answer_know_what_was_expected_and_what_a_file_held() -> None:
-    p = policy(
-        "  - {id: longer, phase: response, when: resp.output_tokens > req.output_est, then: {tag: [longer]}}\n"
-        "  - {id: asked, phase: response, when: req.input_est > 50, then: {tag: [asked]}}\n"
-        "  - {id: lines, phase: response, when: req.lines == 40, then: {tag: [lines]}}\n"
-    )
-    state, verdict = say(p)
-    for output, tags in ((999, ("asked",)), (1001, ("asked", "longer"))):
-        done = Outcome("done", 200, 200, Usage(9, output, source="upstream"))
-        assert settle(p, state, Facts(CALLER, CHAT), verdict, done, NOW)[1].tags == tags
-    state, verdict = say(p, HANDED_IN, state=with_file(p))
-    assert settle(p, state, Facts(CALLER, HANDED_IN), verdict, Outcome("done", 200, 200), NOW)[1].tags == (
-        "asked",
-        "lines",
-    )
 
 
 def test_equal_arguments_give_equal_verdicts_and_leave_the_state_alone() -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gateway.documents import Document, Finding, Step, did_you_mean, shown
 from gateway.policy.evidence import beta_of
-from gateway.policy.expressions import ExpressionError, Node, conjunction, names_in, parse
+from gateway.policy.expressions import ExpressionError, Node, Ref, conjunction, names_in, parse, top_terms
 from gateway.policy.facts import FACTS, SHARES, Row, limit_names, score_names
 from gateway.policy.model import Evidence, Exemption, Family, ListOf, Rule, Schedule, Scorecard, Then
 from gateway.policy.names import Name
@@ -210,26 +210,34 @@ class Judging:
                 (*path, "on_missing"), "an answer that has ended can't be refused any more", "leave it out", "phase"
             )
         when = item.when
+        on_missing = item.on_missing or ("skip" if item.phase == "response" else self.on_missing)
         if node is not None and then.block:
-            when = self._corroborated(item.when)
+            when = self._corroborated(item.when, on_missing)
         return Rule(
             id=item.id,
             when=when,
             then=then,
             mode=item.mode,
             phase=item.phase,
-            on_missing=item.on_missing or ("skip" if item.phase == "response" else self.on_missing),  # type: ignore[arg-type]
+            on_missing=on_missing,  # type: ignore[arg-type]
             severity=item.severity,
             active=self._schedule((*path, "active"), item),
             owner=item.owner or "",
             since=item.since or "",
         )
 
-    def _corroborated(self, text: str) -> str:
-        """A block on a score also waits for a second witness: two families, one of them content, params or campaign."""
+    def _corroborated(self, text: str, on_missing: str) -> str:
+        """A block on a score also waits for a second witness: two families, one of them content, params or campaign.
+
+        Where what is missing matches, a missing witness still is none.
+        """
         node = self.parsed[text]
         cards = sorted({name.split(".")[1] for name in names_in(node) if name.startswith("score.")})
-        wanted = [f"score.{card}.corroborated" for card in cards if f"score.{card}.corroborated" not in names_in(node)]
+        witnesses = [f"score.{card}.corroborated" for card in cards]
+        asked = {term.name for term in top_terms(node) if isinstance(term, Ref)}
+        wanted = [each for each in witnesses if each not in asked]
+        if on_missing == "match":
+            wanted = [f"{each} is not missing" for each in witnesses] + wanted
         if not wanted:
             return text
         longer = f"({text.strip()}) and {' and '.join(wanted)}"

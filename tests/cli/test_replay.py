@@ -16,7 +16,6 @@ from click.testing import Result
 
 from gateway.accounts import Directory
 from gateway.cli.raw import PUBLIC_PEPPER, Player
-from gateway.ledger.chain import body_of
 from gateway.ledger.record import Opened, Row, Ruled, Settled, encode
 from gateway.ledger.steps import Steps
 from gateway.stores.segments import read_rows
@@ -340,42 +339,6 @@ def test_half_a_last_line_is_left_out(run: Run, tmp_path: Path, forty_lines: lis
     broken = run("replay", "led")
     assert broken.exit_code == 2
     assert ":6: this is no row of a ledger" in broken.stderr
-
-
-@pytest.mark.parametrize(
-    ("where", "bad"),
-    [
-        (b'"request":"', b'"request":"\xff'),
-        (b'"verdict":{', b'"verdict":{"scores":{"\xff":1},'),  # where it is read only if it must be
-        (b'"verdict":{', b'"verdict":{"rules":7,'),
-        (b'"verdict":{', b'"verdict":{"x":' + b"[" * 5000 + b"]" * 5000 + b","),
-    ],
-)
-def test_a_row_with_bytes_that_are_no_text_is_no_row(
-    run: Run, tmp_path: Path, forty_lines: list[Line], where: bytes, bad: bytes
-) -> None:
-    assert run("replay", "log.jsonl", "--policy", "strict.yaml", "--ledger", "led").exit_code == 0
-    (segment,) = (tmp_path / "led").glob("*.jsonl")
-    rows = [body_of(each) for each in segment.read_bytes().splitlines(keepends=True)]
-    plain = [row for row in rows if row]
-    at = next(at for at, row in enumerate(plain) if row.startswith(b'{"type":"ruled"'))
-    plain[at] = plain[at].replace(where, bad, 1)
-    assert bad in plain[at]
-    (tmp_path / "rows.jsonl").write_bytes(b"".join(row + b"\n" for row in plain))
-    for arguments in (["replay", "rows.jsonl"], ["replay", "rows.jsonl", "--policy", "wide.yaml"]):
-        result = run(*arguments)
-        assert (result.exit_code, "Traceback" in result.output) == (2, False), result.output
-        assert f"rows.jsonl:{at + 1}: this is no row of a ledger" in result.stderr
-
-
-def test_a_line_of_raw_traffic_that_is_no_text_is_refused_alone(run: Run, tmp_path: Path) -> None:
-    lines = text_of([chat(at, "a", "one") for at in range(3)]).encode().splitlines(keepends=True)
-    for at, bad in ((0, b'{"account":"\xff",'), (1, b'{"headers":{"\xfe":"x"},')):
-        lines[at] = lines[at].replace(b"{", bad, 1)
-    (tmp_path / "log.jsonl").write_bytes(b"".join(lines))
-    result = run("replay", "log.jsonl", "--decisions", "out.jsonl")
-    assert result.exit_code == 0, result.output
-    assert [each["action"] for each in decisions(tmp_path / "out.jsonl")] == ["reject", "reject", "allow"]
 
 
 def test_the_kill_switch_decides_everything_and_does_nothing(run: Run, tmp_path: Path, forty_lines: list[Line]) -> None:
