@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     max_inflight: int = Field(
         default=1024,
         ge=1,
-        description="requests at once, at most half of them held by a `delay`; more are answered 503 (Envoy's default bound)",
+        description="requests at once, half of them held by a `delay` at most; more: 503 (Envoy: 1024)",
     )
     max_body: int = Field(
         default=33_554_432, ge=1024, description="bytes of a JSON body (Anthropic's own limit: 32 MB)"
