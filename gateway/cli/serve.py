@@ -29,7 +29,7 @@ __all__ = ["command"]
 @click.option("--policy", type=click.Path(path_type=Path), help="policy file [the default policy that is shipped]")
 @click.option("--host", help="address of the data port [127.0.0.1]")
 @click.option("--port", type=int, help="the data port [8080]")
-@click.option("--ops-port", type=int, help="the operator's port: /livez /readyz /metrics [8081]")
+@click.option("--ops-port", type=int, help="the operator's port: /livez /readyz /metrics, and /-/ to steer [8081]")
 @click.option("--log-format", type=click.Choice(["gauger", "otel", "ecs"]), help="names in the request lines [gauger]")
 @click.option("--ledger", metavar="DIR", type=click.Path(path_type=Path), help="folder that the rows go to [none]")
 @click.option("--config", type=click.Path(path_type=Path), envvar="GAUGER_CONFIG", help="TOML settings file")
@@ -127,7 +127,7 @@ def _banner(settings: Settings, core: Core, data: Server, ops: Server, upstream:
         f"  upstream  {upstream or ', '.join(sorted(settings.upstreams.values()))}",
         f"  policy    {settings.policy or 'policies/default.yaml'} ({core.policy.id}, {core.policy.digest})"
         + ("" if settings.enforce and core.policy.mode == "enforce" else ", shadow: nothing is enforced"),
-        f"  operator  {ops.url}   /livez /readyz /metrics",
+        f"  operator  {ops.url}   /livez /readyz /metrics; /-/policy /-/reload /-/enforce",
         "",
         "  Try:",
         f"    curl {data.url}/v1/chat/completions -H 'authorization: Bearer sk-me' \\",
