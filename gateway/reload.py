@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 from gateway.accounts import Directory
 from gateway.edge.core import Core
@@ -19,6 +20,7 @@ from gateway.telemetry import events
 __all__ = ["Reloader"]
 
 SETTLE = 0.05  # s that a changed file must stay as it is: half of a file may be a policy too, with half of its limits
+REST = 20  # times as long as reading them took, refused rules are not read again unless they change or somebody asks
 TRIES = 5  # at reading files that are being written
 Rules = tuple[Policy, Directory]
 
@@ -28,7 +30,8 @@ log = events.get("reload")
 class Reloader:
     """`look()` compares the files with what is in force; `run()` does so now and then until cancelled.
 
-    Rules that were refused are read again at every look: what was wrong may be a file that is not watched yet.
+    Rules that were refused are read again now and then: what was wrong may be a file that is not watched yet. One
+    reading goes on at a time, however many ask.
     """
 
     def __init__(self, core: Core, files: Callable[[], list[Path]], load: Callable[[], Rules]) -> None:
@@ -38,6 +41,8 @@ class Reloader:
         self._seen = self._digest()
         self._refused = ""  # what was said of the rules that are not in force
         self._asked = asyncio.Event()
+        self._one = asyncio.Lock()
+        self._rested = 0.0  # monotonic s from which refused rules may be read again
 
     def ask(self) -> None:
         """Has `run` read the files again now, changed or not."""
@@ -45,12 +50,13 @@ class Reloader:
 
     async def now(self) -> tuple[bool, list[str]]:
         """Reads the files again now, changed or not. True, or False and every finding in them: the old ones stay."""
-        for _ in range(TRIES):
-            digest = await asyncio.to_thread(self._digest)
-            found = await asyncio.to_thread(self._read)
-            if await asyncio.to_thread(self._digest) == digest:
-                return self._take(digest, found, force=True), self._refused.splitlines()
-            await asyncio.sleep(SETTLE)
+        async with self._one:
+            for _ in range(TRIES):
+                digest = await asyncio.to_thread(self._digest)
+                found = await asyncio.to_thread(self._read)
+                if await asyncio.to_thread(self._digest) == digest:
+                    return self._take(digest, found, force=True), self._refused.splitlines()
+                await asyncio.sleep(SETTLE)
         return False, ["the files change while they are read"]
 
     def look(self, *, force: bool = False) -> bool:
@@ -67,21 +73,28 @@ class Reloader:
                 await asyncio.wait_for(self._asked.wait(), interval or None)
             force = self._asked.is_set()
             self._asked.clear()
-            digest = await asyncio.to_thread(self._digest)
-            if digest == self._seen and not force and not self._refused:
-                continue
-            await asyncio.sleep(SETTLE)
-            found = await asyncio.to_thread(self._read)
-            if await asyncio.to_thread(self._digest) == digest:
-                self._take(digest, found, force)
-            elif force:
-                self.ask()
+            async with self._one:
+                await self._watch(force)
+
+    async def _watch(self, force: bool) -> None:
+        digest = await asyncio.to_thread(self._digest)
+        if digest == self._seen and not force and (not self._refused or monotonic() < self._rested):
+            return
+        await asyncio.sleep(SETTLE)
+        found = await asyncio.to_thread(self._read)
+        if await asyncio.to_thread(self._digest) == digest:
+            self._take(digest, found, force)
+        elif force:
+            self.ask()
 
     def _read(self) -> Rules | Exception:
+        began = monotonic()
         try:
             return self._load()
         except Exception as error:  # noqa: BLE001 - whatever a file makes of us, the rules in force stay in force
             return error
+        finally:
+            self._rested = monotonic() + REST * (monotonic() - began)
 
     def _take(self, digest: str, found: Rules | Exception, force: bool) -> bool:
         core, before = self._core, self._core.policy.digest

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway import reload
 from gateway.accounts import Directory
 from gateway.adopt import read_rules, rule_files
 from gateway.edge.core import Core
@@ -261,3 +262,54 @@ async def test_reloading_under_load_fails_no_request(tmp_path: Path, client: htt
         assert len(records) == len(statuses)
         assert {record["policy"]["digest"] for record in records} == digests
         assert files.g.core.limits.open == 0
+
+
+async def test_of_many_who_ask_one_reads_at_a_time(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(1)) as files:
+        settings = Settings(policy=files.policy, state_dir=tmp_path)
+        reading: list[int] = []
+        most = 0
+
+        def load() -> tuple[Policy, Directory]:
+            nonlocal most
+            reading.append(1)
+            most = max(most, len(reading))
+            rules = read_rules(settings)
+            reading.pop()
+            return rules
+
+        reloader = Reloader(files.g.core, lambda: [files.policy], load)
+        watching = asyncio.create_task(reloader.run(0.001))
+        assert await asyncio.gather(*[reloader.now() for _ in range(8)]) == [(True, [])] * 8
+        watching.cancel()
+        await asyncio.wait((watching,))
+        assert most == 1
+
+
+async def test_refused_rules_that_take_long_to_read_are_not_read_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "REST", 1_000_000)
+    async with running(tmp_path, limited(1)) as files:
+        settings = Settings(policy=files.policy, state_dir=tmp_path)
+        read: list[str] = []
+
+        def load() -> tuple[Policy, Directory]:
+            read.append(files.policy.read_text())
+            return read_rules(settings)
+
+        reloader = Reloader(files.g.core, lambda: [files.policy], load)
+        files.policy.write_text("gauger: 1\nx: 1\n")
+        watching = asyncio.create_task(reloader.run(0.001))
+        async with asyncio.timeout(10):
+            while not read:
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0.2)
+            assert len(read) == 1
+            assert not (await reloader.now())[0]  # unless somebody asks
+            files.policy.write_text(limited(3))  # or they change
+            while files.g.core.policy.id != "p3":
+                await asyncio.sleep(0.005)
+        watching.cancel()
+        await asyncio.wait((watching,))
+        assert len(read) == 3
