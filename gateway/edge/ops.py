@@ -7,13 +7,14 @@ for whoever reaches an address that is this machine's alone; and never for a web
 import hmac
 from typing import Any, Protocol
 
-import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.edge.core import Core
+from gateway.errors import Refusal
+from gateway.wire.json import parse
 
 __all__ = ["Reloads", "operator_app"]
 
@@ -80,8 +81,8 @@ def operator_app(
             if len(body) > LONGEST:
                 return _no(413, f"the body is over {LONGEST} bytes")
         try:
-            asked = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            asked = parse(bytes(body))
+        except Refusal:
             asked = None
         if not isinstance(asked, dict) or list(asked) != ["enforce"] or not isinstance(asked["enforce"], bool):
             return _no(400, 'the body is {"enforce": true} or {"enforce": false}')

@@ -81,7 +81,17 @@ async def test_the_kill_switch_is_in_each_record_and_goes_back(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"false", b"{}", b'{"enforce": 0}', b'{"enforce": "false"}', b'{"enforce": false, "more": 1}', b"[", b"\xff"],
+    [
+        b"",
+        b"false",
+        b"{}",
+        b'{"enforce": 0}',
+        b'{"enforce": "false"}',
+        b'{"enforce": false, "more": 1}',
+        b'{"enforce": false, "enforce": true}',
+        b"[",
+        b"\xff",
+    ],
 )
 async def test_a_switch_is_thrown_by_one_word_only(tmp_path: Path, body: bytes) -> None:
     async with operated(tmp_path) as o:
