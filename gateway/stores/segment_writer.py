@@ -287,6 +287,9 @@ class SegmentWriter:
         size = sum(len(entry[3]) + FRAME for entry in batch)
         if self._fd >= 0 and self._chain.rows and self._size + size > self._max_bytes:
             self._end("full")
+        if self._fd >= 0 and not os.fstat(self._fd).st_nlink:  # what went on there, nobody would ever read
+            self._log.error("the open segment was removed", segment=self._path.name, rows=self._chain.rows)
+            self._end("full")
         self._look()
         self._begin()
         chain, salts = self._chain.copy(), os.urandom(SALT * len(batch))

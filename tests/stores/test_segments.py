@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,3 +259,29 @@ def test_a_line_nested_without_end_breaks_the_chain_and_nothing_else(tmp_path: P
     report = verify(tmp_path)
     assert report.broken is not None
     SegmentWriter(tmp_path).close()
+
+
+class Said(segment_writer.Silence):
+    """Errors that a writer has told."""
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, dict[str, Any]]] = []
+
+    def error(self, event: str, /, *args: Any, **fields: Any) -> None:
+        self.errors.append((event, fields))
+
+
+def test_a_segment_that_is_removed_while_it_is_written_is_seen_and_the_next_begins(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path, log=(log := Said()))
+    for row in rows(10):
+        writer(row)
+    assert writer.flush()
+    (tmp_path / "segment-00000001.jsonl").unlink()
+    for row in rows(20)[10:]:
+        writer(row)
+    writer.close()
+    assert ("the open segment was removed", {"segment": "segment-00000001.jsonl", "rows": 10}) in log.errors
+    assert files(tmp_path) == ["segment-00000002.jsonl"]
+    assert [row.seq for row in read_rows(tmp_path)] == list(range(11, 21))
+    report = verify(tmp_path)
+    assert (report.proven, report.begins) == (True, 2)
