@@ -39,13 +39,13 @@ from gateway.ledger.words import (
     unit_words,
     value_words,
 )
+from gateway.policy.conditions.expressions import Node, names_in, show, top_terms
+from gateway.policy.conditions.interpreter import evaluate
+from gateway.policy.conditions.nearest import Change, nearest
 from gateway.policy.draws import Cost, draws_for
 from gateway.policy.effects import STRENGTH
 from gateway.policy.evidence import family as family_sum
-from gateway.policy.expressions import Node, names_in, show, top_terms
-from gateway.policy.interpreter import evaluate
 from gateway.policy.model import Evidence, Policy, Rule, Scorecard
-from gateway.policy.nearest import Change, nearest
 
 __all__ = ["explain"]
 

@@ -15,7 +15,7 @@ from gateway.actions import Effects
 from gateway.decide import AccountState, Facts, Verdict, judge, settle
 from gateway.ledger.record import Opened, Row, Ruled, Settled
 from gateway.policy.cards import Card, Scores
-from gateway.policy.compiler import Slots
+from gateway.policy.conditions.compiler import Slots
 from gateway.policy.effects import Part, Word, merge, soften, strongest
 from gateway.policy.engine import Engine, Ruling
 from gateway.policy.facts import Inputs

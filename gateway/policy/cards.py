@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gateway.policy.compiler import Slots, condition, quantity
+from gateway.policy.conditions.compiler import Slots, condition, quantity
+from gateway.policy.conditions.expressions import Node
 from gateway.policy.evidence import family, interpolate, support, weigher
-from gateway.policy.expressions import Node
 from gateway.policy.model import Evidence, ListOf, Scorecard
 from gateway.policy.names import Name
 

@@ -16,9 +16,9 @@ import msgspec
 from gateway.actions import Effects
 from gateway.observe import Observation
 from gateway.policy.cards import Card, Scores
-from gateway.policy.compiler import Slots, condition, ruleset
+from gateway.policy.conditions.compiler import Slots, condition, ruleset
+from gateway.policy.conditions.expressions import Node, names_in
 from gateway.policy.effects import STRENGTH, Part, Word, merge, soften, strongest, united
-from gateway.policy.expressions import Node, names_in
 from gateway.policy.facts import Inputs, Row
 from gateway.policy.model import Exemption, ListOf, Rule, Sanction, Scorecard
 from gateway.policy.names import Name

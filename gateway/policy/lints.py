@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from gateway.documents import Finding, Step, shown
+from gateway.policy.conditions.expressions import Bool, Compare, Node, Number, Ref, lists_in, names_in, show, walk
+from gateway.policy.conditions.ranges import least, verdict_of
+from gateway.policy.conditions.typecheck import never_missing
 from gateway.policy.effects import STRENGTH
 from gateway.policy.examples import Example
-from gateway.policy.expressions import Bool, Compare, Node, Number, Ref, lists_in, names_in, show, walk
 from gateway.policy.loader import Loaded
 from gateway.policy.model import Policy, Rule, Scorecard
 from gateway.policy.names import Name
 from gateway.policy.places import Places
-from gateway.policy.ranges import least, verdict_of
 from gateway.policy.reach import Reach, reach
 from gateway.policy.sections import BlockSection
 from gateway.policy.twins import twins
-from gateway.policy.typecheck import never_missing
 
 __all__ = ["CODES", "Ran", "lints", "tried"]
 

@@ -6,8 +6,9 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gateway.documents import Document, Finding, Step, did_you_mean, shown
+from gateway.policy.conditions.expressions import ExpressionError, Node, Ref, conjunction, names_in, parse, top_terms
+from gateway.policy.conditions.typecheck import check
 from gateway.policy.evidence import beta_of
-from gateway.policy.expressions import ExpressionError, Node, Ref, conjunction, names_in, parse, top_terms
 from gateway.policy.facts import FACTS, SHARES, Row, limit_names, score_names
 from gateway.policy.model import Evidence, Exemption, Family, ListOf, Rule, Schedule, Scorecard, Then
 from gateway.policy.names import Name
@@ -22,7 +23,6 @@ from gateway.policy.sections import (
     ThenSection,
     day_of,
 )
-from gateway.policy.typecheck import check
 
 __all__ = ["Judging"]
 

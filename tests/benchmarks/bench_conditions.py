@@ -15,13 +15,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from gateway.policy.compiler import Slots, condition, quantity, ruleset
-from gateway.policy.expressions import parse
-from gateway.policy.interpreter import evaluate
+from gateway.policy.conditions.compiler import Slots, condition, quantity, ruleset
+from gateway.policy.conditions.expressions import parse
+from gateway.policy.conditions.interpreter import evaluate
+from gateway.policy.conditions.ranges import verdict_of
+from gateway.policy.conditions.typecheck import check
 from gateway.policy.model import ListOf
 from gateway.policy.names import Name
-from gateway.policy.ranges import verdict_of
-from gateway.policy.typecheck import check
 
 NAMES = {
     "score.extraction": Name("number", "", "dB", missing=True, level="score"),

@@ -9,8 +9,8 @@ from cel_expr_python import cel  # type: ignore[import-not-found, import-untyped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.policy.compiler import Slots, condition
-from gateway.policy.expressions import (
+from gateway.policy.conditions.compiler import Slots, condition
+from gateway.policy.conditions.expressions import (
     And,
     Arithmetic,
     Bool,
@@ -29,7 +29,7 @@ from gateway.policy.expressions import (
     names_in,
     parse,
 )
-from tests.policy.trees import LISTS, NAMES, conditions, words
+from tests.policy.conditions.trees import LISTS, NAMES, conditions, words
 
 TYPES = {
     "number": cel.Type.DOUBLE,

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from sys import float_info
 from typing import Any
 
-from gateway.policy.expressions import (
+from gateway.policy.conditions.expressions import (
     And,
     Arithmetic,
     Bool,
@@ -28,7 +28,7 @@ from gateway.policy.expressions import (
     Ref,
     Text,
 )
-from gateway.policy.globs import contains, glob_matches
+from gateway.policy.conditions.globs import contains, glob_matches
 from gateway.policy.model import ListOf
 
 __all__ = ["LARGEST", "evaluate", "overlap"]

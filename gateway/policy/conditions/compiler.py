@@ -9,8 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any, cast
 
-from gateway.policy.emit import Emitter, Slots, all_of, append, constant, is_none, load, may_overflow, store, within
-from gateway.policy.expressions import Arithmetic, Node, names_in
+from gateway.policy.conditions.emit import (
+    Emitter,
+    Slots,
+    all_of,
+    append,
+    constant,
+    is_none,
+    load,
+    may_overflow,
+    store,
+    within,
+)
+from gateway.policy.conditions.expressions import Arithmetic, Node, names_in
 from gateway.policy.model import ListOf
 from gateway.policy.names import Name
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.globs import contains, glob_matches
+from gateway.policy.conditions.globs import contains, glob_matches
 from gateway.policy.model import ListOf
 
 letters = st.text("ab*", max_size=8)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import NoReturn, cast
 
 from gateway.documents import did_you_mean, shown
-from gateway.policy.lexer import ExpressionError, Token, tokens
-from gateway.policy.syntax import (
+from gateway.policy.conditions.lexer import ExpressionError, Token, tokens
+from gateway.policy.conditions.syntax import (
     NOT,
     POWERS,
     PRODUCT,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.policy.compiler import Slots, condition, quantity, ruleset
-from gateway.policy.expressions import Node, conjunction, names_in, parse
-from gateway.policy.interpreter import LARGEST, evaluate
-from gateway.policy.typecheck import check
-from tests.policy.trees import LISTS, NAMES, conditions, numbers, values
+from gateway.policy.conditions.compiler import Slots, condition, quantity, ruleset
+from gateway.policy.conditions.expressions import Node, conjunction, names_in, parse
+from gateway.policy.conditions.interpreter import LARGEST, evaluate
+from gateway.policy.conditions.typecheck import check
+from tests.policy.conditions.trees import LISTS, NAMES, conditions, numbers, values
 
 
 def run(text: str, **given: Any) -> Any:
@@ -172,7 +172,7 @@ def test_a_conjunction_is_all_of_them() -> None:
 
 def test_the_syntax_tree_is_one_that_python_can_write_down() -> None:
     """`ast` nodes that are made by hand must be complete: unparse reads every field."""
-    from gateway.policy.emit import Emitter
+    from gateway.policy.conditions.emit import Emitter
 
     emit = Emitter(Slots(NAMES), NAMES, LISTS)
     made = ast.unparse(ast.fix_missing_locations(ast.Expression(emit.may(parse("score.extraction > 3 dB")))))

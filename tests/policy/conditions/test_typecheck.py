@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.expressions import ExpressionError, parse, show
-from gateway.policy.typecheck import check, never_missing
-from tests.policy.trees import LISTS, NAMES
+from gateway.policy.conditions.expressions import ExpressionError, parse, show
+from gateway.policy.conditions.typecheck import check, never_missing
+from tests.policy.conditions.trees import LISTS, NAMES
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from gateway.policy.lexer import DURATIONS, SCALES
+from gateway.policy.conditions.lexer import DURATIONS, SCALES
 from gateway.policy.names import Unit
 
 __all__ = [

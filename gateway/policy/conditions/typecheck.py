@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from gateway.documents import did_you_mean
-from gateway.policy.expressions import (
+from gateway.policy.conditions.expressions import (
     And,
     Arithmetic,
     Bool,
@@ -30,7 +30,7 @@ from gateway.policy.expressions import (
     show,
     walk,
 )
-from gateway.policy.globs import MAX_GLOB
+from gateway.policy.conditions.globs import MAX_GLOB
 from gateway.policy.model import ListOf
 from gateway.policy.names import Name, Unit
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.policy.expressions import Node, names_in, parse
-from gateway.policy.interpreter import evaluate
+from gateway.policy.conditions.expressions import Node, names_in, parse
+from gateway.policy.conditions.interpreter import evaluate
+from gateway.policy.conditions.ranges import Least, least, verdict_of
+from gateway.policy.conditions.typecheck import check
 from gateway.policy.names import Name
-from gateway.policy.ranges import Least, least, verdict_of
-from gateway.policy.typecheck import check
-from tests.policy.trees import LISTS, NAMES, conditions, words
+from tests.policy.conditions.trees import LISTS, NAMES, conditions, words
 
 
 @pytest.mark.parametrize(

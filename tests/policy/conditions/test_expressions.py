@@ -5,8 +5,8 @@ import random
 import pytest
 from hypothesis import given, settings
 
-from gateway.policy.compiler import Slots, condition
-from gateway.policy.expressions import (
+from gateway.policy.conditions.compiler import Slots, condition
+from gateway.policy.conditions.expressions import (
     FUNCTIONS,
     And,
     Compare,
@@ -26,9 +26,9 @@ from gateway.policy.expressions import (
     top_terms,
     walk,
 )
-from gateway.policy.lexer import UNITS
-from gateway.policy.typecheck import check
-from tests.policy.trees import LISTS, NAMES, bare, conditions, numbers
+from gateway.policy.conditions.lexer import UNITS
+from gateway.policy.conditions.typecheck import check
+from tests.policy.conditions.trees import LISTS, NAMES, bare, conditions, numbers
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.policy.expressions import (
+from gateway.policy.conditions.expressions import (
     And,
     Arithmetic,
     Bool,
@@ -33,8 +33,8 @@ from gateway.policy.expressions import (
     names_in,
     walk,
 )
-from gateway.policy.globs import contains, glob_matches
-from gateway.policy.interpreter import LARGEST, evaluate, overlap
+from gateway.policy.conditions.globs import contains, glob_matches
+from gateway.policy.conditions.interpreter import LARGEST, evaluate, overlap
 from gateway.policy.model import ListOf
 from gateway.policy.names import Name
 

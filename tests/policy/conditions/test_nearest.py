@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.expressions import parse
-from gateway.policy.interpreter import evaluate
+from gateway.policy.conditions.expressions import parse
+from gateway.policy.conditions.interpreter import evaluate
+from gateway.policy.conditions.nearest import Change, nearest
 from gateway.policy.model import ListOf
 from gateway.policy.names import Name
-from gateway.policy.nearest import Change, nearest
 
 NAMES = {
     "score.x": Name("number", "", "dB"),

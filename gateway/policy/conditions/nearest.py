@@ -12,8 +12,20 @@ from itertools import islice, product
 from math import isfinite
 from typing import Any, Literal, NamedTuple
 
-from gateway.policy.expressions import And, Compare, In, Missing, Node, Not, Or, Text, lists_in, names_in, walk
-from gateway.policy.interpreter import evaluate
+from gateway.policy.conditions.expressions import (
+    And,
+    Compare,
+    In,
+    Missing,
+    Node,
+    Not,
+    Or,
+    Text,
+    lists_in,
+    names_in,
+    walk,
+)
+from gateway.policy.conditions.interpreter import evaluate
 from gateway.policy.model import ListOf
 from gateway.policy.names import Name
 

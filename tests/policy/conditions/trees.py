@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from gateway.policy.expressions import (
+from gateway.policy.conditions.expressions import (
     And,
     Arithmetic,
     Bool,

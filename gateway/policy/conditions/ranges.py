@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from math import inf, isfinite
 from typing import Literal, NamedTuple
 
-from gateway.policy.expressions import (
+from gateway.policy.conditions.expressions import (
     And,
     Arithmetic,
     Bool,
@@ -27,7 +27,7 @@ from gateway.policy.expressions import (
     Text,
     names_in,
 )
-from gateway.policy.interpreter import evaluate
+from gateway.policy.conditions.interpreter import evaluate
 from gateway.policy.names import Name
 
 __all__ = ["Least", "least", "verdict_of"]
