@@ -1,5 +1,6 @@
 """Shell. `gauger test FILE`: runs the tests that a policy carries."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +11,14 @@ import click
 
 from gateway.errors import Mistake
 from gateway.files import resolver, text_of
+from gateway.ledger.words import plain
 from gateway.policy.loader import Loaded, read
 from gateway.stores.memory import MemoryLimits
 from gateway.trials import Result, run
 
 __all__ = ["command"]
+
+NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
 
 
 @click.command("test")
@@ -54,11 +58,11 @@ def _show(source: str, loaded: Loaded, results: Sequence[Result], *, verbose: bo
     for result in results:
         if not result.ok:
             place = loaded.document.value((*result.example.path, "name"))
-            click.echo(f"{source}:{place.line}:{place.column}: FAIL  {result.example.name}")
+            click.echo(f"{source}:{place.line}:{place.column}: FAIL  {plain(result.example.name)}")
             for failure in result.failures:
-                click.echo(f"      {failure}")
+                click.echo(f"      {plain(failure, 10_000)}")
         elif verbose:
-            click.echo(f"  ok    {result.example.name}")
+            click.echo(f"  ok    {plain(result.example.name)}")
     bad = sum(not result.ok for result in results)
     click.echo(f"{source}: {len(results) - bad} passed, {bad} failed")
     if results and not partly:
@@ -98,7 +102,7 @@ def _junit(suites: Sequence[tuple[str, float, Sequence[Result]]]) -> str:
                 first = quoteattr(result.failures[0])
                 lines.append(f"    {case}><failure message={first}>{escape(text)}</failure></testcase>")
         lines.append("  </testsuite>")
-    return "\n".join([*lines, "</testsuites>"]) + "\n"
+    return NO_XML.sub("·", "\n".join([*lines, "</testsuites>"])) + "\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,9 +7,11 @@ import msgspec
 from gateway.ledger.drift import Example, Found
 from gateway.ledger.line import timestamp
 from gateway.ledger.replay import Tally
+from gateway.ledger.words import plain
 
 __all__ = ["Report", "ends", "notes", "reasons", "to_json", "to_text"]
 
+LONGEST = 10_000  # characters of a line
 SHOWN = 20  # rules and accounts of the table; JSON and HTML have all that are kept
 
 
@@ -45,7 +47,7 @@ def to_text(report: Report) -> str:
             lines.append(f"all {tally.compared:,} requests agree with the policy that they were judged by")
     lines += [f"note: {note}" for note in notes(report)]
     if found is None:
-        return "\n".join(lines) + "\n"
+        return _printed(lines)
     lines.append("")
     changed, moved = found.requests - found.same, found.moved()
     others = f", {changed - moved:,} more only their rules or effects" if changed > moved else ""
@@ -87,7 +89,7 @@ def to_text(report: Report) -> str:
     for example in found.examples:
         lines.append("")
         lines += _example(example)
-    return "\n".join(lines) + "\n"
+    return _printed(lines)
 
 
 def notes(report: Report) -> list[str]:
@@ -154,6 +156,11 @@ def _example(example: Example) -> list[str]:
         f"score {example.score:g} dB  {example.tokens:,} tokens" + ("  (guessed)" if example.guessed else ""),
         *(f"    {reason}" for reason in reasons(example)),
     ]
+
+
+def _printed(lines: Iterable[str]) -> str:
+    """The lines as text. Names of accounts and rules are what somebody wrote: none of them may move the cursor."""
+    return "".join(f"{plain(line, LONGEST)}\n" for line in lines)
 
 
 def _more(count: int, what: str) -> list[str]:

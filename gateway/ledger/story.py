@@ -268,7 +268,7 @@ def to_text(story: Story) -> str:
         lines.append(f"  the first {len(story.shifts)} changes were kept, {story.more_shifts:,} came after")
     elif left > 0:
         lines.append(f"  and {left:,} earlier changes: --json has them")
-    return "\n".join(lines) + "\n"
+    return "".join(f"{plain(line, 10_000)}\n" for line in lines)
 
 
 def _counted(table: dict[str, int]) -> str:

@@ -65,3 +65,13 @@ def test_the_shipped_policies_pass_their_own_tests(run: Run) -> None:
     assert result.exit_code == 0, result.stdout
     assert result.stdout.count("0 failed") == len(files)
     assert "hold in" not in result.stdout
+
+
+def test_a_test_s_name_is_shown_as_one_printable_line_and_the_xml_stays_xml(run: Run, tmp_path: Path) -> None:
+    file, junit = tmp_path / "p.yaml", tmp_path / "out.xml"
+    name = r'"]]> \u0001\e[31m\n::error::\u202e\ufffe"'
+    file.write_text(POLICY.replace("tags: []", "tags: [some]").replace("two <are> few", name))
+    result = run("test", str(file), "--junit", str(junit))
+    assert "FAIL  ]]> ··[31m·::error::··\n" in result.stdout
+    (failed,) = (case for case in ElementTree.parse(junit).getroot()[0] if len(case))  # our own file
+    assert failed.get("name") == "]]> ··[31m\n::error::\u202e·"

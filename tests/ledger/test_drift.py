@@ -257,3 +257,17 @@ def test_a_new_policy_over_a_ledger_made_by_hand() -> None:
     }
     assert (found.newly_refused.requests, found.newly_refused.tokens) == (3, 710)
     assert [(rule.rule, rule.newly, rule.still) for rule in found.rules] == [("stop", 1, 0), ("choices", 0, 1)]
+
+
+def test_no_name_moves_a_terminal_s_cursor_or_begins_a_line_of_its_own() -> None:
+    evil = "\x1b[2J<b>\r\n::error::\u202eno\x85"
+    drift = Drift({}, 5)
+    drift.add(case(1, evil, ALLOW, msgspec.structs.replace(BLOCK, rules=(evil,), evidence={evil: {evil: 5.0}})))
+    for made in (
+        report(drift=drift.found(), source=evil, policy=evil),
+        report(tally=Tally(compared=1, first=Difference(1, START, evil, evil, evil, ""))),
+    ):
+        text = to_text(made)
+        assert all(letter.isprintable() or letter == "\n" for letter in text)
+        assert not any(line.startswith("::") for line in text.splitlines())
+        assert "::error::" in text
