@@ -32,7 +32,7 @@ BOUNDS = {
     "top_logprobs": ("false", "1", "3"),
 }
 CONDITIONS = ("req.n > 1", "req.logprobs", "req.bytes > 150", "req.max_tokens > 50", "req.stream", "req.n >= 1")
-ODD = (None, 0, 1, 7, 129, -1, 2**31 + 1, 2**64, 2.5, "5", True, [], {}, -0.0)
+ODD: tuple[Any, ...] = (None, 0, 1, 7, 129, -1, 2**31 + 1, 2**64, 2.5, "5", True, [], {}, -0.0)
 TOKENS = (1, 10, 300)
 FIELDS: dict[str, dict[str, tuple[Any, ...]]] = {
     "/v1/chat/completions": {
