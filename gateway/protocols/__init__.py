@@ -19,6 +19,7 @@ from gateway.wire.json import edit
 from gateway.wire.meters import Body, counted
 
 __all__ = [
+    "MAX_BIAS",
     "Answer",
     "Call",
     "Dialect",
@@ -32,10 +33,13 @@ __all__ = [
     "Path",
     "Reader",
     "Route",
+    "biased",
     "openai_path",
+    "user_of",
 ]
 
 MAX_NAME = 256  # characters of a model or an id in an answer
+MAX_BIAS = 1024  # token ids of a logit bias; OpenAI takes 300
 MAX_REASON = 64  # characters of a finish reason
 MAX_ENDS = 1024  # choices whose finish reason is kept
 PREFIXES = frozenset(("", "/v1", "/openai/v1", "/openai", "/api/v1", "/v1beta/openai"))
@@ -85,6 +89,16 @@ class Call(msgspec.Struct, frozen=True):
     model: str | None
     body: Json  # the parsed object, for features
     text: tuple[str, ...] = ()  # every piece of text that the model reads, in order
+    system: tuple[str, ...] = ()  # of that, what instructs the model for the whole conversation
+    asked: tuple[str, ...] = ()  # of that, what a user says after the last answer and tool result: the fresh part
+    said: str = ""  # the last answer in the history, its first text of more than blanks
+    answers: int = 0  # the model's turns in the history
+    results: int = 0  # results of tools in the history
+    user: str = ""  # the caller's own name for its end user
+    bias: tuple[int, ...] = ()  # token ids whose logits are biased; at most `MAX_BIAS`
+    structured: bool = False  # the answer must be JSON
+    seeded: bool = False  # a seed is given: the same request shall give the same answer
+    effort: bool = False  # reasoning is asked for by a parameter
     stream: bool = False
     n: int = 1  # choices asked for, over all prompts
     prompts: int = 1  # that are answered apart (text completions take several)
@@ -335,3 +349,19 @@ def openai_path(path: str, leaf: str) -> tuple[str, str | None] | None:
     if deployment != prefix and deployment and "/" not in deployment:
         return f"{DEPLOYMENTS}{{model}}{leaf}", deployment
     return None
+
+
+def biased(value: Json) -> tuple[int, ...]:
+    """The token ids of a `logit_bias` (token id, as text, -> bias); what is no token id is left out."""
+    if type(value) is not dict:
+        return ()
+    return tuple([int(key) for key in value if len(key) < 10 and key.isascii() and key.isdigit()][:MAX_BIAS])
+
+
+def user_of(body: Mapping[str, Json]) -> str:
+    """The end user whom an OpenAI body names; "" where it names none. It is hashed before anything is kept of it."""
+    for name in ("safety_identifier", "user"):
+        value = body.get(name)
+        if type(value) is str and value:
+            return value
+    return ""

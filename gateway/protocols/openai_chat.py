@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import Call, Dialect, Hider, Json, Meter, Op, Path, Reader, Route, openai_path
+from gateway.protocols import Call, Dialect, Hider, Json, Meter, Op, Path, Reader, Route, biased, openai_path, user_of
 from gateway.refusals import Vendor
 from gateway.wire import fields
 from gateway.wire.fields import Names
@@ -54,9 +54,10 @@ class OpenAIChat(Dialect):
         FIELDS.check(value)
         options = fields.obj(value.get("stream_options"), "stream_options")
         model = fields.word(value.get("model"), "model")
-        text: list[str] = []
         messages = fields.items(value.get("messages"), "messages")
-        images, audio = _messages(messages, text)
+        turns = _Turns()
+        turns.read(messages)
+        text = turns.text
         tools = _tools(value, text)
         stream = fields.flag(value.get("stream"), "stream")
         call = Call(
@@ -64,13 +65,23 @@ class OpenAIChat(Dialect):
             model=route.model or model,
             body=value,
             text=tuple(text),
+            system=tuple(turns.system),
+            asked=tuple(turns.asked),
+            said=turns.said,
+            answers=turns.answers,
+            results=turns.results,
+            user=user_of(value),
+            bias=biased(value.get("logit_bias")),
+            structured=_structured(value.get("response_format")),
+            seeded=value.get("seed") is not None,
+            effort=value.get("reasoning_effort") not in (None, "none", "minimal"),
             stream=stream,
             n=fields.largest(value, CHOICES, 1, fields.MAX_CHOICES) or 1,
             max_tokens=fields.largest(value, CEILINGS),
             messages=len(messages),
             tools=tools,
-            images=images,
-            audio=audio,
+            images=turns.images,
+            audio=turns.audio,
             temperature=fields.number(value.get("temperature"), "temperature"),
             top_p=fields.number(value.get("top_p"), "top_p"),
             logprobs=_logprobs(value),
@@ -106,37 +117,70 @@ def _logprobs(body: Mapping[str, Any]) -> int | None:
     return alternatives if fields.flag(asked, "logprobs") or alternatives else None
 
 
-def _messages(messages: list[Any], text: list[str]) -> tuple[int, int]:
-    """Collects what the model reads; returns the numbers of images and of pieces of audio."""
-    images = audio = 0
-    for message in messages:
-        if type(message) is not dict:
-            fields.wrong("messages", "an array of objects")
-        MESSAGE.check(message)
-        content = message.get("content")
-        if type(content) is str:
-            text.append(content)
-        elif content is not None:
-            for part in fields.items(content, "messages.content"):
-                if type(part) is str:
-                    text.append(part)
-                    continue
-                if type(part) is not dict:
-                    fields.wrong("messages.content", "an array of objects")
-                kind = part.get("type")
-                images += kind in ("image_url", "image") or "image_url" in part
-                audio += kind in ("input_audio", "audio", "audio_url") or "input_audio" in part
-                _append(text, part, ("text", "refusal"), "messages.content")
-        if len(message) > 2:
-            _append(text, message, ("reasoning_content", "refusal"), "messages")
-            for call in fields.items(message.get("tool_calls"), "messages.tool_calls"):
-                called = fields.obj(call, "messages.tool_calls")
-                for name in ("function", "custom"):
-                    function = fields.obj(called.get(name), f"messages.tool_calls.{name}")
-                    _append(text, function, ("name", "arguments", "input"), "messages.tool_calls")
-            function = fields.obj(message.get("function_call"), "messages.function_call")
-            _append(text, function, ("name", "arguments"), "messages.function_call")
-    return images, audio
+def _structured(value: Json) -> bool:
+    return type(value) is dict and value.get("type") in ("json_object", "json_schema")
+
+
+class _Turns:
+    """What the model reads of the messages, and who says it."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.system: list[str] = []
+        self.asked: list[str] = []
+        self.said = ""
+        self.answers = self.results = self.images = self.audio = 0
+
+    def read(self, messages: list[Any]) -> None:
+        text = self.text
+        for message in messages:
+            if type(message) is not dict:
+                fields.wrong("messages", "an array of objects")
+            MESSAGE.check(message)
+            start = len(text)
+            content = message.get("content")
+            if type(content) is str:
+                text.append(content)
+            elif content is not None:
+                self._parts(content)
+            if len(message) > 2:
+                self._more(message)
+            role = message.get("role")
+            if role == "user":
+                self.asked += text[start:]
+            elif role == "assistant":
+                self.answers += 1
+                self.said = next((piece for piece in text[start:] if not piece.isspace()), "")
+                self.asked.clear()
+            elif role in ("tool", "function"):
+                self.results += 1
+                self.asked.clear()
+            else:  # system, developer, and whatever a server takes for one of them
+                self.system += text[start:]
+
+    def _parts(self, content: Any) -> None:
+        for part in fields.items(content, "messages.content"):
+            if type(part) is str:
+                self.text.append(part)
+                continue
+            if type(part) is not dict:
+                fields.wrong("messages.content", "an array of objects")
+            kind = part.get("type")
+            self.images += kind in ("image_url", "image") or "image_url" in part
+            self.audio += kind in ("input_audio", "audio", "audio_url") or "input_audio" in part
+            _append(self.text, part, ("text", "refusal"), "messages.content")
+
+    def _more(self, message: Mapping[str, Any]) -> None:
+        """What a message holds beside its role and content."""
+        text = self.text
+        _append(text, message, ("reasoning_content", "refusal"), "messages")
+        for call in fields.items(message.get("tool_calls"), "messages.tool_calls"):
+            called = fields.obj(call, "messages.tool_calls")
+            for name in ("function", "custom"):
+                function = fields.obj(called.get(name), f"messages.tool_calls.{name}")
+                _append(text, function, ("name", "arguments", "input"), "messages.tool_calls")
+        function = fields.obj(message.get("function_call"), "messages.function_call")
+        _append(text, function, ("name", "arguments"), "messages.function_call")
 
 
 def _append(text: list[str], value: Mapping[str, Any], names: Sequence[str], param: str) -> None:
