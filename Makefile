@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test lint lock clean
+.PHONY: help setup dev run test lint evaluate lock clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ lint: dev        ## formatting, rules, types, import contracts
 
 test: lint       ## everything that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+evaluate: setup  ## how well the shipped packs tell extraction, on labelled traffic (DATA=dir for another)
+	@$(BIN)/python -m tests.evaluation $(if $(DATA),--data $(DATA)) $(ARGS)
 
 lock: dev        ## write the lock files anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt

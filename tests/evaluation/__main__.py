@@ -1,0 +1,144 @@
+"""Shell. `make evaluate`: how well the shipped packs tell extraction, on labelled traffic.
+
+    python -m tests.evaluation [--data DIR] [--json FILE] [--accounts [shipped|fitted]] [--quick] [--policy FILE]
+
+The traffic goes through the steps of `gauger replay`, without its labels: once under the packs as they are, once with
+the nulls of every count fitted on one half of the benign owners and tried on the other.
+"""
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.errors import Mistake
+from gateway.files import default_policy, resolver
+from gateway.policy.loader import load
+from gateway.policy.model import Policy
+from tests.evaluation import accounts, baselines, nulls, report
+from tests.evaluation.metrics import Case, summary
+from tests.evaluation.replaying import Track, cases, replay
+from tests.evaluation.traffic import Files, Labelled, Line, MissingError, find, labels, lines
+
+POLICY = Path(__file__).parent / "policy.yaml"
+ENFORCING = "packs/extraction-enforce.yaml"
+SCHEMA = "gauger.evaluation/1"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    try:
+        files = find(given.data)
+    except MissingError as missing:
+        print(f"evaluate: skipped: {missing}")
+        return 0 if given.data is None else 2
+    try:
+        evaluate(files, given)
+    except Mistake as mistake:
+        print(f"evaluate: {mistake}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder with NAME.jsonl.gz and NAME.accounts.jsonl, or that traffic")
+    parser.add_argument("--policy", type=Path, default=POLICY, help="judge by this policy")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON, with every account")
+    parser.add_argument(
+        "--accounts",
+        nargs="?",
+        const="shipped",
+        choices=("shipped", "fitted"),
+        help="show each extraction account, and the benign ones that come nearest, with their evidence",
+    )
+    parser.add_argument("--quick", action="store_true", help="only the packs as they are: no fit, no baselines")
+    return parser
+
+
+def evaluate(files: Files, given: argparse.Namespace) -> None:
+    """Measures and prints. Raises Mistake."""
+    known, requests = labels(files.accounts), list(lines(files.traffic))
+    text = _text(given.policy)
+    policy = _policy(text, given.policy)
+    with ProcessPoolExecutor(1) as pool:
+        others = None if given.quick else pool.submit(_baselines, files.traffic)
+        tracks = replay(policy, requests)
+        shipped = cases(tracks, requests, known)
+        runs = {"shipped": (policy, shipped, tracks)}
+        columns = [report.Column("GAUGER, as shipped", summary(shipped), gauger=True)]
+        fits: list[nulls.Fitted] = []
+        if others is not None:
+            fits, runs["fitted"] = _fitted(text, given.policy, policy, tracks, requests, known)
+            columns.append(report.Column("GAUGER, nulls fitted", summary(runs["fitted"][1]), gauger=True))
+            scores = others.result()
+            for name, title in baselines.NAMES.items():
+                columns.append(report.Column(title, summary(baselines.judged(scores[name], shipped))))
+    print(f"{files.traffic.name}: {len(requests):,} requests; policy {policy.id} ({policy.digest})\n")
+    print(report.table(columns))
+    if fits:
+        print(report.nulls(fits))
+    told = {name: accounts.described(*run) for name, run in runs.items()}
+    if given.accounts in told:
+        print(accounts.told(told[given.accounts]))
+        print(accounts.lines_by_family(told[given.accounts]))
+    if given.json is not None:
+        _write(
+            given.json,
+            {
+                "schema": SCHEMA,
+                "traffic": files.traffic.name,
+                "requests": len(requests),
+                "policy": {"id": policy.id, "digest": policy.digest},
+                "columns": columns,
+                "nulls": fits,
+                "accounts": told,
+            },
+        )
+
+
+def _fitted(
+    text: str,
+    path: Path,
+    policy: Policy,
+    tracks: dict[str, Track],
+    requests: list[Line],
+    known: dict[str, Labelled],
+) -> tuple[list[nulls.Fitted], tuple[Policy, list[Case], dict[str, Track]]]:
+    """The nulls of one half of the benign owners, and what came of everybody else under them."""
+    half = {name for name, each in known.items() if each.label != "extraction" and nulls.to_fit(name)}
+    fits = nulls.fitted(policy, [track.counts for name, track in tracks.items() if name in half])
+    other = _policy(text + nulls.overlay(fits), path)
+    again = replay(other, requests)
+    tried = [case for case in cases(again, requests, known) if case.account not in half]
+    return fits, (other, tried, again)
+
+
+def _baselines(traffic: Path) -> baselines.Scores:
+    return baselines.scored(lines(traffic))
+
+
+def _text(path: Path) -> str:
+    """The policy's text; of the packs that are not written yet nothing is asked."""
+    text = path.read_text()
+    if path == POLICY and not (default_policy().parent / ENFORCING).is_file():
+        print(f"evaluate: {ENFORCING} is not there, so nothing is throttled", file=sys.stderr)
+        return text.replace(f", {ENFORCING}", "")
+    return text
+
+
+def _policy(text: str, path: Path) -> Policy:
+    return load(text, str(path), resolver(path.parent))
+
+
+def _write(path: Path, found: Any) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

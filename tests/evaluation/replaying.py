@@ -1,0 +1,118 @@
+"""Shell. Traffic through the gateway's own steps, as `gauger replay` plays it, account by account at the end."""
+
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from math import inf
+from typing import Any
+
+import msgspec
+
+from gateway.accounts import Directory
+from gateway.cli.raw import PUBLIC_PEPPER, Player
+from gateway.decide import Verdict
+from gateway.ledger.record import Ruled
+from gateway.ledger.steps import Steps
+from gateway.policy.model import Policy
+from gateway.stores.accounts import MemoryAccounts
+from gateway.stores.memory import MemoryLimits
+from tests.evaluation.metrics import RANKS, Case
+from tests.evaluation.traffic import Labelled, Line
+
+__all__ = ["Count", "Track", "cases", "rates", "replay"]
+
+Count = tuple[float, float]
+"""Hits, and the requests that they are among."""
+
+
+class Track(msgspec.Struct):
+    """What came of one account's requests, in their order."""
+
+    scores: list[float] = msgspec.field(default_factory=list)  # dB
+    ranks: bytearray = msgspec.field(default_factory=bytearray)
+    limited: int = 0  # requests that a limit refused
+    score: float = -inf  # the highest that evidence gave, where there was any
+    peak: int = 0  # the first request with it, counted from 1
+    verdict: Verdict = Verdict()  # what was said of that request
+    counts: dict[str, Count] = msgspec.field(default_factory=dict)  # share -> its counts where most was known of it
+
+
+class _Said(msgspec.Struct):
+    """What is read of a decision's line."""
+
+    action: str
+    score: float
+
+
+NOTHING: Count = (0.0, 0.0)
+_SAID = msgspec.json.Decoder(_Said)
+
+
+def rates(policy: Policy) -> tuple[str, ...]:
+    """The shares that the policy's scorecards read, each once."""
+    return tuple(
+        dict.fromkeys(line.text for card in policy.scorecards for line in card.evidence if line.kind == "rate")
+    )
+
+
+def replay(policy: Policy, requests: Iterable[Line]) -> dict[str, Track]:
+    """account -> what came of it. Raises ValueError where judging raised: such figures would be worth nothing."""
+    last: list[Verdict] = []
+
+    def record(row: Any) -> None:
+        if type(row) is Ruled:
+            last.append(row.verdict)
+
+    steps = Steps(MemoryLimits(), MemoryAccounts())
+    player = Player(policy, Directory.empty(), PUBLIC_PEPPER, steps, record=record)
+    shares = [(name, f"{name}.hits", f"{name}.of") for name in rates(policy)]
+    tracks: dict[str, Track] = {}
+    with _uncollected():
+        for number, line in enumerate(requests, 1):
+            said = _SAID.decode(player.play(line.data, f"request {number}"))
+            verdict = last.pop()
+            track = tracks.get(line.account)
+            if track is None:
+                track = tracks[line.account] = Track()
+            _add(track, said, verdict, shares)
+        player.finish()
+    if steps.errors or player.bad:
+        raise ValueError(f"{steps.errors} requests met a defect of judging, {player.bad} lines are no requests")
+    return tracks
+
+
+def cases(tracks: Mapping[str, Track], requests: Iterable[Line], known: Mapping[str, Labelled]) -> list[Case]:
+    """The same with what is known of each account. Output tokens count where a request is of its account's kind."""
+    tokens: dict[str, list[int]] = {}
+    for line in requests:
+        own = line.label == known[line.account].label
+        tokens.setdefault(line.account, []).append(line.tokens if own else 0)
+    return [
+        Case(name, known[name].label, known[name].family, track.scores, track.ranks, tokens[name])
+        for name, track in tracks.items()
+    ]
+
+
+def _add(track: Track, said: _Said, verdict: Verdict, shares: Iterable[tuple[str, str, str]]) -> None:
+    track.scores.append(said.score)
+    track.ranks.append(RANKS[verdict.action])
+    track.limited += said.action == "limit"
+    if verdict.evidence and said.score > track.score:
+        track.score, track.peak, track.verdict = said.score, len(track.scores), verdict
+    readings = verdict.readings
+    for name, hits, of in shares:
+        known = readings.get(of, 0.0)
+        if known and known >= track.counts.get(name, NOTHING)[1]:
+            track.counts[name] = (readings.get(hits, 0.0), known)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing here is a cycle, and looking for cycles costs a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
