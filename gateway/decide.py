@@ -14,14 +14,14 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.actions import Clamped, Effects
+from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.policy.draws import Cost, draws_for, used
 from gateway.policy.facts import Inputs
 from gateway.policy.model import Policy, Sanction
 from gateway.quotas import Draw, Reading
-from gateway.signals.habits import Habits
-from gateway.signals.volume import Volume
+from gateway.signals import GENERATES, Ended, Slab
 from gateway.usage import Usage
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
 End = Literal["done", "refused", "client_abort", "upstream_error", "timeout", "crash"]
 Word = Literal["allow", "tag", "clamp", "throttle", "block", "reject"]
 
-GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 READS = GENERATES | {"embeddings"}
 MODELS = 16  # models remembered an account; the least recently used goes first
 FILES = 32  # uploaded files remembered an account
@@ -60,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     limits: tuple[Reading, ...] = ()  # what the limits last answered this account
     kill: bool = False  # the kill switch: everything is shadow
     rejected: str = ""  # code of a refusal that came before judging (malformed, unauthenticated)
+    returned: int = 0  # pieces of what is asked that stood in answers which this deployment served of late
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,8 +132,7 @@ class AccountState(msgspec.Struct, frozen=True, omit_defaults=True):
     files: dict[str, Observation] = {}
     limits: tuple[Reading, ...] = ()
     sanctions: dict[str, Sanction] = {}  # rule id -> what lasts of it
-    volume: Volume = Volume()
-    habits: Habits = Habits()
+    signals: bytes = b""  # the row of `gateway/panel.py`; empty = nothing seen yet
 
 
 NO_REFLECTION = Reflection()
@@ -144,26 +143,26 @@ def judge(
 ) -> tuple[AccountState, Verdict]:
     """The verdict on one request, and the state that remembers it. `given`: values by name, of a policy's test."""
     seen = facts.seen
-    habits = state.habits
-    if seen.op in GENERATES and not facts.rejected:
-        habits = habits.asked(now, logprobs=seen.logprobs is not None, choices=seen.n > seen.prompts)
+    batch = state.files.get(seen.file) if seen.file is not None else None
+    work = seen if batch is None else _of_batch(seen, batch)
+    if facts.rejected:
+        slab = PANEL.malformed(state.signals, seen, facts.caller, now)
+    else:
+        slab = PANEL.asked(state.signals, work, facts.caller, now, facts.returned)
     after = msgspec.structs.replace(
         state,
         first=state.first or now,
         last=now,
         requests=state.requests + 1,
-        volume=state.volume.asked(now),
-        habits=habits,
+        signals=PANEL.pack(slab),
     )
     if facts.rejected:
         return _refused(after), Verdict("reject", "reject", refuse=facts.rejected)
-    batch = state.files.get(seen.file) if seen.file is not None else None
     unread = seen.op == "opaque" or (seen.file is not None and batch is None)
     barred = unread and policy.opaque == "refuse"
     shadow = facts.kill or policy.mode == "shadow"
     if barred and not shadow:
         return _refused(after), Verdict("block", "block", refuse="path_not_allowed")
-    work = seen if batch is None else _of_batch(seen, batch)
     op = "opaque" if unread else seen.op
     cost = _cost(policy, state, work, op)
     engine = policy.engine
@@ -176,7 +175,7 @@ def judge(
             owed=_owed(cost, seen, batch),
             batch=work if batch is not None else None,
         )
-    inputs = _inputs(policy, after, facts.caller, work, now, facts.limits, cost.input, cost.output)
+    inputs = _inputs(policy, after, slab, facts.caller, work, now, facts.limits, cost.input, cost.output)
     values = engine.values(inputs, given)
     scores = engine.score(values)
     ruling = engine.rule(values, work, now, shadow=shadow, sanctions=state.sanctions)
@@ -227,6 +226,7 @@ def _owed(cost: Cost, seen: Observation, batch: Observation | None) -> int:
 def _inputs(
     policy: Policy,
     state: AccountState,
+    slab: Slab,
     caller: Caller,
     seen: Observation,
     now: int,
@@ -241,8 +241,7 @@ def _inputs(
         plan if plan is not None and plan in policy.limits else policy.identity.plan,
         now,
         state.first,
-        state.volume,
-        state.habits,
+        slab,
         limits,
         input_,
         output,
@@ -262,10 +261,12 @@ def settle(
 ) -> tuple[AccountState, Reflection]:
     """The state after a request has ended, however it ended, and what the rules of its answer say."""
     used = _unseen(facts, verdict, outcome) or outcome.usage
-    volume = state.volume.ended(
-        now, refused=outcome.end == "refused", input_tokens=used.input, output_tokens=used.output
-    )
-    changes: dict[str, object] = {"last": max(state.last, now), "limits": outcome.limits, "volume": volume}
+    slab = PANEL.ended(state.signals, verdict.batch or facts.seen, _ended(outcome, used), now)
+    changes: dict[str, object] = {
+        "last": max(state.last, now),
+        "limits": outcome.limits,
+        "signals": PANEL.pack(slab),
+    }
     if outcome.end == "refused":
         changes["refused"] = state.refused + 1
     if 200 <= outcome.upstream_status < 300 and facts.seen.op in READS:
@@ -289,11 +290,29 @@ def settle(
     if engine is None or not engine.reflects or facts.rejected:
         return after, NO_REFLECTION
     work = verdict.batch or seen
-    inputs = _inputs(policy, after, facts.caller, work, now, facts.limits, verdict.input, verdict.output)
+    inputs = _inputs(policy, after, slab, facts.caller, work, now, facts.limits, verdict.input, verdict.output)
     values = engine.values(inputs._replace(usage=usage, status=outcome.status, end=outcome.end))
     engine.score(values)
     said = engine.reflect(values, now, shadow=facts.kill or policy.mode == "shadow")
     return after, Reflection(said.tags, said.rules, said.shadow, said.missing)
+
+
+def _ended(outcome: Outcome, used: Usage) -> Ended:
+    """The end of a request as signals look at it; of its limits the rate that is nearest to its edge."""
+    full = None
+    for reading in outcome.limits:
+        if reading.capacity and not reading.shadow:
+            share = 1.0 - reading.left / reading.capacity
+            full = share if full is None or share > full else full
+    return Ended(
+        200 <= outcome.upstream_status < 300,
+        outcome.end == "refused",
+        outcome.status,
+        used.input,
+        used.output,
+        used.reasoning,
+        full,
+    )
 
 
 def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome) -> dict[str, int]:

@@ -19,7 +19,7 @@ from gateway.identity import HEADER_OF, Caller, fit_name, identify, key_digest, 
 from gateway.ledger.record import Row, Ruled, Settled
 from gateway.ledger.replay import Judged
 from gateway.ledger.steps import NOBODY, Steps, action_of, refused, score_of, word_of
-from gateway.observe import Observation, safe_name
+from gateway.observe import Observation, Prints, safe_name
 from gateway.observe.wire import Wire, form_of, from_wire, usage_of
 from gateway.pepper import Pepper
 from gateway.policy.model import Policy
@@ -113,6 +113,7 @@ class Player:
         self._policy = policy
         self._directory = directory
         self._pepper = pepper
+        self._prints = Prints(pepper.current)
         self._steps = steps
         self._kill = kill
         self._seq = seq
@@ -227,7 +228,7 @@ class Player:
                 names.discard(b"content-type")
         if body and b"content-type" not in names:
             headers.append((b"content-type", content_type))
-        wire = from_wire(line.method, line.path, headers, body)
+        wire = from_wire(line.method, line.path, headers, body, self._prints)
         if wire.nameless:
             return wire, NOBODY
         try:

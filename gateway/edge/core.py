@@ -16,6 +16,7 @@ from gateway.edge.upstream import Upstream
 from gateway.identity import untrusted_headers
 from gateway.ledger.line import Service
 from gateway.ledger.record import Adopted
+from gateway.observe import Prints
 from gateway.pepper import Pepper
 from gateway.policy.model import Policy
 from gateway.stores.accounts import MemoryAccounts
@@ -63,6 +64,7 @@ class Core:
     live: dict[str, Exchange] = field(default_factory=dict)  # requests between draw and settle, by id
 
     def __post_init__(self) -> None:
+        self.prints = Prints(self.pepper.current)
         if self.policy.identity.jwt is not None:
             self.jwks = Jwks(self.policy.identity.jwt, self.http)
 

@@ -8,7 +8,7 @@ from gateway.decide import End, Facts, Verdict
 from gateway.errors import Refusal
 from gateway.identity import Caller
 from gateway.ledger.record import Ruled
-from gateway.observe import Observation, safe_name
+from gateway.observe import Fold, Observation, safe_name
 from gateway.policy.model import Policy
 from gateway.protocols import Answer, Call, Dialect, Hider, Meter, Route
 from gateway.quotas import Drawn, Reading
@@ -78,6 +78,7 @@ class Exchange:
         self.route: Route | None = None
         self.calls: tuple[Call, ...] = ()
         self.seen: Observation | None = None
+        self.fold: Fold | None = None  # and what the calls in those lines look like
         self.lines: Any = None  # folds the lines of an upload as they stream through
         self.policy: Policy | None = None
         self.now = 0

@@ -74,9 +74,9 @@ def outcome(x: Exchange, verdict: Verdict) -> Outcome:
     if end == "client_abort" and x.answer.complete and x.status < 400:
         end = "done"  # OpenAI's client hangs up when it has read `[DONE]`, before the last chunk of the framing
     folded = None
-    if x.lines is not None and x.route is not None and end == "done":
+    if x.lines is not None and x.fold is not None and x.route is not None and end == "done":
         sums = x.lines.finish()
-        folded = observe_folded(x.route, sums, x.bytes_in) if sums is not None else None
+        folded = observe_folded(x.route, sums, x.bytes_in, x.fold.features()) if sums is not None else None
     return Outcome(
         end=end,
         status=x.status,

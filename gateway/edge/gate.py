@@ -12,7 +12,7 @@ from gateway.edge.finish import NOBODY
 from gateway.errors import Refusal
 from gateway.identity import Caller, identify
 from gateway.ledger.record import Ruled, Settled
-from gateway.observe import Observation, observe
+from gateway.observe import Fold, Observation, Prints, observe
 from gateway.protocols import Call, Dialect, Route
 from gateway.refusals import limit_headers, refusal_of
 from gateway.telemetry import events
@@ -101,11 +101,12 @@ class Gate:
 
     async def _parse(self, x: Exchange, receive: Receive) -> None:
         scope = x.scope
+        agent, prints = x.header(b"user-agent"), self.core.prints
         found = dialects.match(scope["method"], canonical(x.raw_path))
         if found is None:
             x.route = dialects.OPAQUE[x.vendor]
             self.core.admission.upload(x)
-            x.seen = observe(x.route, (), x.content_length or 0)
+            x.seen = observe(x.route, (), x.content_length or 0, prints, agent)
             return
         dialect, route = found
         x.dialect, x.route = dialect, route
@@ -113,17 +114,18 @@ class Gate:
             x.vendor = route.vendor
         if route.kind == "upload":
             self.core.admission.upload(x)
-            x.lines = dialect.lines(route, x.header(b"content-type"), _parse_line)
-            x.seen = observe(route, (), x.content_length or 0)
+            x.fold = Fold(prints)
+            x.lines = dialect.lines(route, x.header(b"content-type"), x.fold.watch(_parse_line))
+            x.seen = observe(route, (), x.content_length or 0, prints, agent)
         else:
             started = perf_counter_ns()
             body = await self.core.admission.body(x, receive)
             x.bytes_in = len(body)
             parsing = perf_counter_ns()
             if len(body) > effects.LARGE:  # reading it takes milliseconds, which are not taken from everybody else
-                x.calls, x.seen = await asyncio.to_thread(_read, dialect, route, body)
+                x.calls, x.seen = await asyncio.to_thread(_read, dialect, route, body, prints, agent)
             else:
-                x.calls, x.seen = _read(dialect, route, body)
+                x.calls, x.seen = _read(dialect, route, body, prints, agent)
             x.timings["body"], x.timings["parse"] = parsing - started, perf_counter_ns() - parsing
             asked = dialect.ask_usage(route, body) if self.core.usage_ask else None
             if asked is not None:
@@ -227,9 +229,11 @@ class Gate:
         finish.report(core, x, ruled, row)
 
 
-def _read(dialect: Dialect, route: Route, body: bytes) -> tuple[tuple[Call, ...], Observation]:
+def _read(
+    dialect: Dialect, route: Route, body: bytes, prints: Prints, agent: bytes
+) -> tuple[tuple[Call, ...], Observation]:
     calls = dialect.parse(route, body)
-    return calls, observe(route, calls, len(body))
+    return calls, observe(route, calls, len(body), prints, agent)
 
 
 def _parse_line(method: str, path: str, body: bytes) -> tuple[Call, ...] | None:

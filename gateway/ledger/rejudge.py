@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.actions import Effects
 from gateway.decide import AccountState, Facts, Verdict, judge, settle
+from gateway.gauges import PANEL
 from gateway.ledger.record import Opened, Row, Ruled, Settled
 from gateway.policy.cards import Card, Scores
 from gateway.policy.conditions.compiler import Slots
@@ -20,8 +21,6 @@ from gateway.policy.effects import Part, Word, merge, soften, strongest
 from gateway.policy.engine import Engine, Ruling
 from gateway.policy.facts import Inputs
 from gateway.policy.model import Policy, Sanction, Scorecard, Then
-from gateway.signals.habits import Habits
-from gateway.signals.volume import Volume
 
 __all__ = ["Rejudged", "after", "under"]
 
@@ -113,8 +112,7 @@ class Rejudged:
             plan if plan is not None and plan in self.policy.limits else self.policy.identity.plan,
             ruled.now,
             ruled.now,
-            Volume(),
-            Habits(),
+            PANEL.fresh(),
             facts.limits,
             verdict.input,
             verdict.output,

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.observe.features import Features, features
+from gateway.observe.fold import Fold
+from gateway.observe.prints import Prints
 from gateway.protocols import Call, Folded, Route
 
-__all__ = ["VERSION", "Observation", "observe", "observe_folded", "safe_name"]
+__all__ = ["VERSION", "Fold", "Observation", "Prints", "client_of", "observe", "observe_folded", "safe_name"]
 
-VERSION = 1
+VERSION = 2
 MAX_NAME = 128  # characters of a model name; the longest public ones (fine-tunes) have about 90
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/@+-")
 
@@ -43,6 +46,23 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     background: bool = False  # the answer is made after this one has ended
     lines: int = 0  # calls in a batch; 0 = not a batch
     file: str | None = None  # the vendor's id of the uploaded file that a batch works on
+    answers: int = 0  # the model's turns in the history
+    results: int = 0  # results of tools in the history
+    client: str = ""  # product that the User-Agent names, without its version
+    marks: dict[str, int] = {}  # what holds of the request -> 1, or how many of a batch's lines (`observe/features.py`)
+    asks: tuple[int, ...] = ()  # fingerprints (53 bits, keyed) of what is asked afresh; of a batch the lowest 16
+    distinct: int = 0  # different asks: 1, or of several prompts and of a batch how many
+    pieces: tuple[int, ...] = ()  # of at most four of its lines or sentences
+    head: int = 0  # of its first three words; of a batch the commonest, as with the next three
+    tail: int = 0  # of its last three words
+    system: int = 0  # of what the system says
+    params: int = 0  # of the parameters' names and values
+    said: int = 0  # of a piece of the last answer in the history
+    user: int = 0  # of the caller's own name for its end user
+    spelled: int = 0  # parameters that are given and change nothing
+    fresh: int = 0  # characters asked afresh
+    bank: str = ""  # the public question bank that it comes from
+    bias: tuple[int, ...] = ()  # token ids with a logit bias, the 64 lowest
 
 
 def safe_name(name: str | None) -> str | None:
@@ -52,15 +72,30 @@ def safe_name(name: str | None) -> str | None:
     return "other"
 
 
-def observe(route: Route, calls: Sequence[Call], size: int) -> Observation:
-    """What a request looks like. `size` is the body's length in bytes. Several calls (a batch) are summed."""
+def client_of(agent: bytes) -> str:
+    """The product that a User-Agent names first (RFC 9110 section 10.1.5), in lower case, at most 32 characters."""
+    name = agent[:128].split(b"/", 1)[0].split(b" ", 1)[0].decode("latin-1").lower()[:32]
+    return name if NAME_CHARACTERS.issuperset(name) else "other"
+
+
+def observe(route: Route, calls: Sequence[Call], size: int, prints: Prints, agent: bytes = b"") -> Observation:
+    """What a request looks like. `size` is the body's length in bytes, `agent` the User-Agent.
+
+    Several calls (a batch) are summed.
+    """
+    client = client_of(agent) if agent else ""
     if not calls:
         return Observation(
-            dialect=route.dialect, op=route.op, route=route.template, model=safe_name(route.model), bytes=size
+            dialect=route.dialect,
+            op=route.op,
+            route=route.template,
+            model=safe_name(route.model),
+            bytes=size,
+            client=client,
         )
     first = calls[0]
     if len(calls) == 1 and route.kind != "batch":
-        text = first.text
+        text, found = first.text, features(first, prints)
         return Observation(
             dialect=route.dialect,
             op=route.op,
@@ -80,17 +115,41 @@ def observe(route: Route, calls: Sequence[Call], size: int) -> Observation:
             bytes=size,
             chars=sum(map(len, text)),
             token_ids=first.token_ids,
-            background=first.background,
             ascii=all(map(str.isascii, text)),
+            background=first.background,
+            answers=first.answers,
+            results=first.results,
+            client=client,
+            marks=found.marks,
+            asks=found.asks,
+            distinct=found.distinct,
+            pieces=found.pieces,
+            head=found.head,
+            tail=found.tail,
+            system=found.system,
+            params=found.params,
+            said=found.said,
+            user=found.user,
+            spelled=found.spelled,
+            fresh=found.fresh,
+            bank=found.bank,
+            bias=found.bias,
         )
     if first.file is not None:
         return Observation(
-            dialect=route.dialect, op=route.op, route=route.template, bytes=size, file=safe_name(first.file)
+            dialect=route.dialect,
+            op=route.op,
+            route=route.template,
+            bytes=size,
+            file=safe_name(first.file),
+            client=client,
         )
-    return observe_folded(route, Folded().add(calls), size)
+    fold = Fold(prints)
+    fold.add(calls)
+    return observe_folded(route, Folded().add(calls), size, fold.features(), client)
 
 
-def observe_folded(route: Route, sums: Folded, size: int) -> Observation:
+def observe_folded(route: Route, sums: Folded, size: int, found: Features, client: str = "") -> Observation:
     """What a batch looks like: counts add up, `max_tokens` is the mean that its lines declare a choice."""
     declared = None if sums.undeclared else -(-sums.declared // max(1, sums.n))
     return Observation(
@@ -109,4 +168,18 @@ def observe_folded(route: Route, sums: Folded, size: int) -> Observation:
         token_ids=sums.token_ids,
         ascii=sums.ascii,
         lines=sums.lines,
+        client=client,
+        marks=found.marks,
+        asks=found.asks,
+        distinct=found.distinct,
+        pieces=found.pieces,
+        head=found.head,
+        tail=found.tail,
+        system=found.system,
+        params=found.params,
+        user=found.user,
+        spelled=found.spelled,
+        fresh=found.fresh,
+        bank=found.bank,
+        bias=found.bias,
     )

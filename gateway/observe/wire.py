@@ -11,7 +11,7 @@ import msgspec
 
 from gateway import dialects
 from gateway.errors import Refusal
-from gateway.observe import Observation, observe, observe_folded
+from gateway.observe import Fold, Observation, Prints, observe, observe_folded
 from gateway.protocols import Call, Dialect, Route
 from gateway.usage import Usage
 from gateway.wire.http import canonical, check_head, check_target
@@ -37,13 +37,16 @@ class Wire(msgspec.Struct, frozen=True):
     folded: Observation | None = None  # the sum of an upload's lines; None = no upload of a batch
 
 
-def from_wire(method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Wire:
+def from_wire(
+    method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes, prints: Prints
+) -> Wire:
     """What the gateway sees of a request. `path` is the target as sent, query included; header names are lower case.
 
     Never raises: what the gateway would refuse comes back with the refusal's code and status.
     """
     route: Route | None = None
     nameless = True
+    agent = next((value for name, value in headers if name == b"user-agent"), b"")
     try:
         target = path.encode("utf-8", "surrogatepass")
         check_target(target)
@@ -53,11 +56,11 @@ def from_wire(method: str, path: str, headers: Sequence[tuple[bytes, bytes]], bo
         found = dialects.match(method, canonical(raw))
         if found is None:
             vendor = dialects.vendor_of(raw.decode("latin-1"), [name for name, _ in headers])
-            return Wire(observe(dialects.OPAQUE[vendor], (), len(body)))
+            return Wire(observe(dialects.OPAQUE[vendor], (), len(body), prints, agent))
         dialect, route = found
         if route.kind == "upload":
-            return _upload(dialect, route, headers, body)
-        return Wire(observe(route, dialect.parse(route, body), len(body)))
+            return _upload(dialect, route, headers, body, prints)
+        return Wire(observe(route, dialect.parse(route, body), len(body), prints, agent))
     except Refusal as refusal:
         return Wire(_unread(route, 0 if nameless else len(body)), refusal.code, refusal.status, nameless)
 
@@ -96,15 +99,18 @@ def usage_of(value: object, made: int | None = None) -> Usage:
     return Usage(output=counted, source="counted") if counted else Usage()
 
 
-def _upload(dialect: Dialect, route: Route, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Wire:
+def _upload(
+    dialect: Dialect, route: Route, headers: Sequence[tuple[bytes, bytes]], body: bytes, prints: Prints
+) -> Wire:
     content_type = next((value for name, value in headers if name == b"content-type"), b"")
-    lines = dialect.lines(route, content_type, _parse_line)
+    fold = Fold(prints)
+    lines = dialect.lines(route, content_type, fold.watch(_parse_line))
     folded = None
     if lines is not None:
         lines.feed(body)
         sums = lines.finish()
-        folded = observe_folded(route, sums, len(body)) if sums is not None else None
-    return Wire(observe(route, (), len(body)), folded=folded)
+        folded = observe_folded(route, sums, len(body), fold.features()) if sums is not None else None
+    return Wire(observe(route, (), len(body), prints), folded=folded)
 
 
 def _parse_line(method: str, path: str, body: bytes) -> tuple[Call, ...] | None:

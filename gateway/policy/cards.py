@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from gateway.policy.conditions.compiler import Slots, condition, quantity
 from gateway.policy.conditions.expressions import Node
-from gateway.policy.evidence import family, interpolate, support, weigher
+from gateway.policy.evidence import FEW, family, interpolate, support, weigher
 from gateway.policy.model import Evidence, ListOf, Scorecard
 from gateway.policy.names import Name
 
@@ -44,7 +44,7 @@ class Card:
         self._needs = condition(parsed[card.needs], slots, names, lists) if card.needs else None
         self._requests = slots.of(REQUESTS)
         self._lines = [
-            (line.id, line.family, line.ceiling, line.after, self._worth(line, slots, names, lists, parsed))
+            (line.id, line.family, line.ceiling, line.floor, line.after, self._worth(line, slots, names, lists, parsed))
             for line in card.evidence
         ]
         self._kinds = {name: (kind.ceiling, kind.correlation) for name, kind in card.families.items()}
@@ -83,10 +83,12 @@ class Card:
         counted: dict[str, float] = {}
         pieces: dict[str, list[tuple[float, float]]] = {}
         requests = values[self._requests] or 0.0
-        for name, kind, ceiling, after, worth in self._lines:
+        for name, kind, ceiling, floor, after, worth in self._lines:
             if after and requests < after:
                 continue
             db = worth(values)
+            if db < floor:
+                db = floor
             if db:
                 if db > ceiling:
                     db = ceiling
@@ -117,7 +119,7 @@ def _rate(line: Evidence, hits: int, of: int) -> Callable[[Values], float]:
         n = values[of]
         if not n:
             return 0.0
-        return support(n) * weigh(values[hits] or 0.0, n)
+        return support(n, FEW) * weigh(values[hits] or 0.0, n)
 
     return worth
 

@@ -8,7 +8,7 @@ of trace alone never decides. A score is a function of decayed counts and not a 
 from collections.abc import Callable, Sequence
 from math import lgamma, log
 
-__all__ = ["FLOOR", "HALF", "Beta", "beta_of", "bayes_factor", "family", "interpolate", "support", "weigher"]
+__all__ = ["FEW", "FLOOR", "HALF", "Beta", "beta_of", "bayes_factor", "family", "interpolate", "support", "weigher"]
 
 Beta = tuple[float, float]
 """The parameters (a, b) of a beta distribution."""
@@ -16,7 +16,9 @@ Beta = tuple[float, float]
 FLOOR = -10.0
 """dB: the least that a family counts, so that nobody can bank credit with good behaviour."""
 HALF = 20.0
-"""Requests at which half of the evidence counts."""
+"""Requests at which half of what a reading says counts."""
+FEW = 4.0
+"""Requests at which half of a rate's evidence counts: it weighs small numbers itself, but for owners' first steps."""
 
 DECIBANS = 10.0 / log(10.0)
 
@@ -76,9 +78,9 @@ def interpolate(points: Sequence[tuple[float, float]], x: float) -> float:
     return before[1]
 
 
-def support(of: float) -> float:
-    """How much of the evidence of `of` requests counts: n / (n + 20)."""
-    return of / (of + HALF) if of > 0.0 else 0.0
+def support(of: float, half: float = HALF) -> float:
+    """How much of the evidence of `of` requests counts: n / (n + half)."""
+    return of / (of + half) if of > 0.0 else 0.0
 
 
 def family(

@@ -6,13 +6,12 @@ Adding a name = adding one row. What a policy doesn't read is never worked out.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.policy.names import Name, Unit, names_markdown
 from gateway.quotas import Reading
-from gateway.signals import SPANS
-from gateway.signals.habits import ASKED, Habits
-from gateway.signals.volume import COUNTED, Volume
+from gateway.signals import Slab
 from gateway.usage import Usage
 
 __all__ = ["FACETS", "FACTS", "SHARES", "Getter", "Inputs", "getter_of", "limit_names", "reference", "score_names"]
@@ -28,8 +27,7 @@ class Inputs(NamedTuple):
     plan: str
     now: int  # µs
     first: int  # µs: when the gateway first saw the account; now, if never before
-    volume: Volume
-    habits: Habits
+    slab: Slab
     limits: tuple[Reading, ...] = ()  # what the limits last answered
     input: int = 0  # tokens expected of the prompt
     output: int = 0  # tokens expected of the answer
@@ -110,59 +108,29 @@ def _request() -> dict[str, Row]:
     }
 
 
-VOLUME: dict[str, tuple[Unit, str]] = {
-    "requests": ("requests", "requests, this one included"),
-    "refused": ("requests", "requests that were refused"),
-    "input_tokens": ("tokens", "tokens read, this request's not yet"),
-    "output_tokens": ("tokens", "tokens written, this answer's not yet"),
-}
-
-
-def _volume() -> dict[str, Row]:
-    found: dict[str, Row] = {}
-    for span in SPANS:
-        for at, counted in enumerate(COUNTED):
-            unit, doc = VOLUME[counted]
-            entry = Name(
-                "number", f"{doc}; of the last {span}", unit, level="reading", source="state", privacy="behaviour"
-            )
-            found[f"{span}.{counted}"] = (entry, _counted(span, at))
-    return found
-
-
-def _counted(span: str, at: int) -> Getter:
-    return lambda i: getattr(i.volume, span)[at]
-
-
 FACETS = (".hits", ".of")
 """What a share is made of, as names of their own."""
 
-SHARES = {
-    "logprobs_share": ("logprobs", "of the week's generating requests those that asked for log-probabilities"),
-    "choices_share": ("choices", "of the week's generating requests those that asked for several choices"),
-}
-"""Name of a share -> the habit that it counts."""
+SHARES = tuple(name for name, read in PANEL.readings.items() if read.hits is not None)
+"""Names of the readings that are shares of requests: `rate:` in a scorecard takes one of them."""
 
 
-def _shares() -> dict[str, Row]:
+def _signals() -> dict[str, Row]:
     found: dict[str, Row] = {}
-    for name, (habit, doc) in SHARES.items():
-        at = 1 + ASKED.index(habit)
-        of = Name("number", "the requests that it is a share of", "requests", level="reading", source="state")
-        hits = Name("number", "how many of them did", "requests", level="reading", source="state", privacy="behaviour")
-        entry = Name("number", doc, "share", True, level="reading", source="state", privacy="behaviour")
-        found[name] = (entry, _share(at))
-        found[f"{name}.hits"] = (hits, _habit(at))
-        found[f"{name}.of"] = (of, _habit(0))
+    for name, read in PANEL.readings.items():
+        found[name] = (_name(read.doc, read.unit, missing=read.missing), _reading(read.get))
+        if read.hits is not None and read.of is not None:
+            found[f"{name}.hits"] = (_name("how many of them did", "requests"), _reading(read.hits))
+            found[f"{name}.of"] = (_name("the requests that it is a share of", "requests"), _reading(read.of))
     return found
 
 
-def _share(at: int) -> Getter:
-    return lambda i: i.habits.week[at] / i.habits.week[0] if i.habits.week[0] else None
+def _name(doc: str, unit: Unit, *, missing: bool = False) -> Name:
+    return Name("number", doc, unit, missing, level="reading", source="state", privacy="behaviour")
 
 
-def _habit(at: int) -> Getter:
-    return lambda i: i.habits.week[at]
+def _reading(get: Callable[[Slab], float | None]) -> Getter:
+    return lambda i: get(i.slab)
 
 
 def _response() -> dict[str, Row]:
@@ -184,7 +152,7 @@ def _response() -> dict[str, Row]:
     }
 
 
-FACTS: dict[str, Row] = _account() | _request() | _volume() | _shares() | _response()
+FACTS: dict[str, Row] = _account() | _request() | _signals() | _response()
 """Every name that any policy may read. Scores and limits come with the policy that has them."""
 
 

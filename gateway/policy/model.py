@@ -183,6 +183,7 @@ class Evidence(msgspec.Struct, frozen=True):
     kind: Literal["rate", "read", "when"]
     text: str  # the name, quantity or condition, as written
     ceiling: float  # dB
+    floor: float = -10.0  # dB; 0 = who lacks this trace is not acquitted by it
     after: float = 0.0  # requests
     null: tuple[float, float] = (1.0, 1.0)
     alternative: tuple[float, float] = (1.5, 1.5)

@@ -6,11 +6,11 @@ One table: the type checker, the did-you-mean, the reference in `policies/README
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from gateway.signals import Unit
+
 __all__ = ["Kind", "Name", "Unit", "names_markdown"]
 
 Kind = Literal["number", "text", "bool", "texts"]
-Unit = Literal["", "share", "requests", "tokens", "bytes", "duration", "dB"]
-"""Of a number. "" = a plain count or ratio; share = 0 to 1, written as a percentage; duration = seconds."""
 
 
 class Name(NamedTuple):

@@ -38,7 +38,7 @@ def reach(card: Scorecard, never: Mapping[str, bool] | None = None) -> Reach:
         if never and never.get(line.id):
             continue
         least, most = _ends(line)
-        low.setdefault(line.family, []).append((least, line.ceiling))
+        low.setdefault(line.family, []).append((max(least, line.floor), line.ceiling))
         high.setdefault(line.family, []).append((min(most, line.ceiling), line.ceiling))
     most_of = {name: _worth(card, name, lines) for name, lines in high.items()}
     least_of = {name: _worth(card, name, lines) for name, lines in low.items()}

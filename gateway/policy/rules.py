@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from gateway.documents import Document, Finding, Step, did_you_mean, shown
 from gateway.policy.conditions.expressions import ExpressionError, Node, Ref, conjunction, names_in, parse, top_terms
 from gateway.policy.conditions.typecheck import check
-from gateway.policy.evidence import beta_of
+from gateway.policy.evidence import FLOOR, beta_of
 from gateway.policy.facts import FACTS, SHARES, Row, limit_names, score_names
 from gateway.policy.model import Evidence, Exemption, Family, ListOf, Rule, Schedule, Scorecard, Then
 from gateway.policy.names import Name
@@ -158,12 +158,15 @@ class Judging:
             self.find((*path, "after"), "`after` counts requests", f"write `{item.after.amount} requests`", "units")
         if item.ceiling is not None and item.ceiling <= 0:
             self.find((*path, "ceiling"), "a ceiling is above 0 dB", "as in `10 dB`")
+        if item.floor is not None and item.floor > 0:
+            self.find((*path, "floor"), "a floor is at most 0 dB", "as in `0 dB`")
         text = str(getattr(item, kind))
         base: dict[str, Any] = {
             "id": item.id,
             "family": item.family,
             "text": text,
             "ceiling": item.ceiling if item.ceiling is not None else card.families[item.family].ceiling,
+            "floor": item.floor if item.floor is not None else FLOOR,
             "after": float(item.after.amount) if item.after is not None else 0.0,
         }
         before = len(self.findings)

@@ -28,6 +28,7 @@ MISSING_HINTS = {
     "name": "what the test shows",
     "family": "one of the card's families",
     "ceiling": "the most that it counts, as in `ceiling: 10 dB`",
+    "floor": "the least that it counts, as in `floor: 0 dB`",
     "mean": "as in `mean: 3%`",
     "rho": "how alike the requests of one owner are, as in `rho: 0.1`",
     "gauger": "begin the file with `gauger: 1`",

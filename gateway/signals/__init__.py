@@ -1,26 +1,159 @@
-"""Pure. Signals: what an account does over time. One file of this folder = one signal, with its state and its readings.
+"""Pure. Signals: what an account does over time. One file of this folder = one signal, found by its name.
+
+A signal declares the numbers that it keeps (`counters`, `times`, `sketch`), is stepped when a request has been observed
+(`asked`) and when it has ended (`ended`), and is read by conditions and scorecards (`readings`). All the numbers of an
+account lie packed in one row of bytes (`gateway/panel.py`); a `Slab` is that row unpacked for one step. The same code
+runs on a campaign's row.
 
 Counts are exponentially decayed: a request counts 1 when it comes and 1/e one time constant later, so at a steady pace
-the count over `hour` is the number of requests in an hour. One number and one time are all the state there is, and an
-account that stops heals by itself. The order of equal times doesn't matter, and time never runs backwards.
+the count over `hour` is the number of requests in an hour, and an account that stops heals by itself. Time never runs
+backwards: a step before the last one happens at the last one's time.
+
+The docstring of a signal's module is its card: `gauger signals` prints it. See `Card`.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from math import exp
+from typing import ClassVar, Literal, NamedTuple
 
-__all__ = ["DAY", "HOUR", "SPANS", "WEEK", "Counts", "decayed"]
+from gateway.identity import Caller
+from gateway.observe import Observation
 
-Counts = tuple[float, ...]
+__all__ = ["DAY", "GENERATES", "HOUR", "SPANS", "WEEK", "Ended", "Read", "Signal", "Slab", "Span", "Unit", "faded", "share"]
+
+Span = Literal["hour", "day", "week", "ever"]
+Unit = Literal["", "share", "requests", "tokens", "bytes", "duration", "dB"]
+"""Of a number. "" = a plain count or ratio; share = 0 to 1, written as a percentage; duration = seconds."""
 
 HOUR = 3_600_000_000  # µs
 DAY = 24 * HOUR
 WEEK = 7 * DAY
-SPANS = {"hour": HOUR, "day": DAY, "week": WEEK}
-"""Name of a reading's first part -> time constant in µs."""
+SPANS: dict[str, int] = {"hour": HOUR, "day": DAY, "week": WEEK}
+"""Name of a reading's first part -> time constant in µs (half-life = 0.69 of it). Counters over `ever` don't decay."""
+
+GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
+"""Operations whose answer a model writes."""
 
 
-def decayed(counts: Counts, elapsed: int, span: int) -> Counts:
-    """The counts `elapsed` µs later. Nothing changes where no time has passed."""
-    if elapsed <= 0:
-        return counts
-    factor = exp(-elapsed / span)
-    return tuple([count * factor for count in counts])
+class Slab:
+    """One row of state, unpacked. Signals write to `counts`, `times` and `bytes` at the places they were given.
+
+    The rest describes the request that is being stepped, and what all signals share of the account.
+    """
+
+    __slots__ = (
+        "bytes",
+        "counts",
+        "fresh",
+        "generating",
+        "generating_day",
+        "now",
+        "returned",
+        "since",
+        "times",
+        "weight",
+    )
+
+    def __init__(self, times: list[int], counts: list[float], data: bytearray) -> None:
+        self.times = times  # µs since the epoch; 0 = never
+        self.counts = counts
+        self.bytes = data
+        self.now = 0  # µs
+        self.since = 0  # µs since the last step; 0 for the first
+        self.weight = 1  # requests that this one stands for: the lines of a batch, else 1
+        self.generating = 0.0  # requests of the last week that generate, this one included
+        self.generating_day = 0.0  # the same of the last day
+        self.fresh = 1.0  # share of this account's asks that it had not asked before, as estimated now
+        self.returned = 0  # pieces of what is asked that were in an answer which this deployment served
+
+
+class Ended(NamedTuple):
+    """How a request ended, as far as signals look at it."""
+
+    ok: bool  # the model server answered with success
+    refused: bool  # by this gateway: a rule, a limit, a malformed request
+    status: int  # as the client saw it; 0 = no answer began
+    input: int = 0  # tokens
+    output: int = 0  # tokens, reasoning included
+    reasoning: int = 0  # tokens, of those
+    full: float | None = None  # share of its fullest rate limit that was in use; None = no limit answered
+
+
+class Read(NamedTuple):
+    """A number that conditions and scorecards may read. Where it is a share, `hits` and `of` are names of their own."""
+
+    name: str
+    doc: str
+    get: Callable[[Slab], float | None]
+    unit: Unit = ""
+    words: str = ""  # how an explanation says it: "412 of 430 requests WORDS", or "WORDS: 3.2"
+    hits: Callable[[Slab], float] | None = None
+    of: Callable[[Slab], float] | None = None
+    missing: bool = False  # whether there may be nothing to read yet
+
+
+class Signal(ABC):
+    """One signal. Instances hold places and no state: the state is the slab's."""
+
+    code: ClassVar[str]  # of the catalogue, as "C6"
+    family: ClassVar[str]  # content, params, response, timing, account, network, campaign
+    counters: ClassVar[tuple[tuple[str, Span], ...]] = ()  # name and time constant of each decayed count (32-bit float)
+    stamps: ClassVar[tuple[str, ...]] = ()  # names of points in time (64-bit, µs)
+    sketch: ClassVar[int] = 0  # bytes of anything else
+    monotone: ClassVar[bool] = True  # more of what it counts never lowers its first reading
+    malformed: ClassVar[bool] = False  # whether it is stepped for requests that were refused unread
+
+    def __init__(self) -> None:
+        self.at: tuple[int, ...] = ()  # places of the counters in `Slab.counts`, in their order
+        self.when: tuple[int, ...] = ()  # places of the stamps in `Slab.times`
+        self.start = 0  # place of the sketch in `Slab.bytes`
+
+    @abstractmethod
+    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
+        """A request has been observed. `seen` of a batch counts for `slab.weight` requests."""
+
+    def ended(self, slab: Slab, seen: Observation, end: Ended) -> None:  # noqa: B027 - most signals don't need it
+        """A request has ended, however."""
+
+    @abstractmethod
+    def readings(self) -> tuple[Read, ...]:
+        """What may be read of it. Called once, after the places are set."""
+
+
+def share(
+    name: str,
+    doc: str,
+    words: str,
+    hits: int,
+    of: int | None = None,
+) -> Read:
+    """A share of requests, from the places of two counters; without `of`, of the week's generating requests."""
+    if of is None:
+        return Read(
+            name,
+            doc,
+            lambda s: s.counts[hits] / s.generating if s.generating else None,
+            "share",
+            words,
+            lambda s: s.counts[hits],
+            lambda s: s.generating,
+            True,
+        )
+    return Read(
+        name,
+        doc,
+        lambda s: s.counts[hits] / s.counts[of] if s.counts[of] else None,
+        "share",
+        words,
+        lambda s: s.counts[hits],
+        lambda s: s.counts[of],
+        True,
+    )
+
+
+def faded(slab: Slab, stamp: int, span: int) -> float:
+    """What is left of a count that a sketch last touched at a stamp; the stamp is set to now."""
+    last, now = slab.times[stamp], slab.now
+    slab.times[stamp] = now
+    return exp((last - now) / span) if 0 < last < now else 1.0

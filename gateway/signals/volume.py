@@ -1,64 +1,64 @@
-"""Pure. Volume: requests, refusals and tokens of an account, over an hour, a day and a week.
+"""Pure. V1, volume: requests, refusals and tokens of an account, over an hour, a day and a week.
 
+measures     how much an account takes. It decides nothing by itself: the campaigns on record used some 26 requests a
+             day an account
+formula      decayed counts
 unit         requests, tokens
-state        12 numbers and a time, about 130 bytes packed
-evasion      spread the work over accounts, or over time: free. Volume alone decides nothing
+state        48 bytes
+half-life    42 minutes, 17 hours, 4.9 days
+evasion      spread the work over accounts, or over time: free
 look-alikes  every heavy customer: batch classification, agents, evaluations
-source       exponentially weighted counts, as in `gateway.signals`
+source       exponentially weighted counts
 """
 
-from math import exp
+from collections.abc import Callable
+from typing import ClassVar
 
-import msgspec
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.signals import SPANS, Ended, Read, Signal, Slab, Span, Unit
 
-from gateway.signals import DAY, HOUR, SPANS, WEEK, Counts
+__all__ = ["Volume"]
 
-__all__ = ["COUNTED", "Volume"]
-
-COUNTED = ("requests", "refused", "input_tokens", "output_tokens")
-NONE: Counts = (0.0, 0.0, 0.0, 0.0)
-ONE: Counts = (1.0, 0.0, 0.0, 0.0)
-
-
-class Volume(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """The counts of `COUNTED` as they were at `at`."""
-
-    at: int = 0  # µs
-    hour: Counts = NONE
-    day: Counts = NONE
-    week: Counts = NONE
-
-    def asked(self, now: int) -> "Volume":
-        """With one more request."""
-        return self._add(ONE, now)
-
-    def ended(self, now: int, *, refused: bool, input_tokens: int, output_tokens: int) -> "Volume":
-        """With what a request turned out to be."""
-        return self._add((0.0, 1.0 if refused else 0.0, float(input_tokens), float(output_tokens)), now)
-
-    def reading(self, span: str, name: str) -> float:
-        """A count as it was at the last step."""
-        counts: Counts = getattr(self, span)
-        return counts[COUNTED.index(name)]
-
-    def _add(self, more: Counts, now: int) -> "Volume":
-        at = self.at
-        if now <= at or not at:  # no time has passed: the counts are as they were
-            hour = day = week = 1.0
-            now = max(now, at)
-        else:
-            elapsed = now - at
-            hour, day, week = exp(-elapsed / HOUR), exp(-elapsed / DAY), exp(-elapsed / WEEK)
-        a, b, c, d = more
-        h, i, j, k = self.hour
-        l, m, n, o = self.day  # noqa: E741
-        p, q, r, s = self.week
-        return Volume(
-            now,
-            (h * hour + a, i * hour + b, j * hour + c, k * hour + d),
-            (l * day + a, m * day + b, n * day + c, o * day + d),
-            (p * week + a, q * week + b, r * week + c, s * week + d),
-        )
+COUNTED: dict[str, tuple[Unit, str]] = {
+    "requests": ("requests", "requests, this one included"),
+    "refused": ("requests", "requests that were refused"),
+    "input_tokens": ("tokens", "tokens read, this request's not yet"),
+    "output_tokens": ("tokens", "tokens written, this answer's not yet"),
+}
+EACH: tuple[Span, ...] = ("hour", "day", "week")
+assert tuple(SPANS) == EACH
 
 
-assert set(SPANS) == {"hour", "day", "week"}  # the names of the fields above
+class Volume(Signal):
+    """See the module's card."""
+
+    code = "V1"
+    family = "account"
+    malformed = True
+    counters: ClassVar[tuple[tuple[str, Span], ...]] = tuple((f"{s}.{name}", s) for s in EACH for name in COUNTED)
+
+    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
+        counts, at = slab.counts, self.at
+        counts[at[0]] += 1.0
+        counts[at[4]] += 1.0
+        counts[at[8]] += 1.0
+
+    def ended(self, slab: Slab, seen: Observation, end: Ended) -> None:
+        counts, at = slab.counts, self.at
+        for first in (0, 4, 8):
+            if end.refused:
+                counts[at[first + 1]] += 1.0
+            counts[at[first + 2]] += end.input
+            counts[at[first + 3]] += end.output
+
+    def readings(self) -> tuple[Read, ...]:
+        found = []
+        for at, (name, span) in zip(self.at, self.counters, strict=True):
+            unit, doc = COUNTED[name.partition(".")[2]]
+            found.append(Read(name, f"{doc}; of the last {span}", _count(at), unit, doc.partition(",")[0]))
+        return tuple(found)
+
+
+def _count(at: int) -> Callable[[Slab], float]:
+    return lambda s: s.counts[at]

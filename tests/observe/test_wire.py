@@ -17,7 +17,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "the zebra c
 
 
 def sent(path: str, body: Any, method: str = "POST", headers: list[tuple[bytes, bytes]] | None = None) -> Wire:
-    return from_wire(method, path, JSON if headers is None else headers, orjson.dumps(body))
+    return from_wire(method, path, JSON if headers is None else headers, orjson.dumps(body), PRINTS)
 
 
 def values(value: object) -> Iterator[object]:

@@ -1,0 +1,145 @@
+"""Pure. What one call looks like: the features that signals are made of. Text goes in, numbers and hashes come out.
+
+Everything is taken from one bounded, normalised sample (`observe/text.py`), so a prompt of 20 MB costs what one of 8 KB
+does, and nothing depends on the policy: tomorrow's can read what yesterday's didn't.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.banks import bank_of
+from gateway.observe.params import spelled, vector
+from gateway.observe.phrases import marks as phrases_in
+from gateway.observe.prints import Prints
+from gateway.observe.text import normal, pieces, sample
+from gateway.protocols import Call
+
+__all__ = ["MAX_ASKS", "MAX_BIASED", "MAX_PIECES", "Features", "features"]
+
+MAX_ASKS = 16  # fingerprints of asks an observation
+MAX_PIECES = 4  # fingerprints of pieces an observation
+MAX_BIASED = 64  # token ids an observation
+FRAME = 3  # words that make a head or a tail
+WIDE = 5  # alternatives a token: more than these serve no confidence; OpenAI's completions give no more
+TINY = 2  # tokens: an answer that is nothing but the next token
+GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
+
+
+class Features(msgspec.Struct, frozen=True, gc=False):
+    """Of one call. A fingerprint of 0 stands for none."""
+
+    asks: tuple[int, ...] = ()  # of the fresh text, whole; of several prompts each its own
+    distinct: int = 0  # of those prompts, different ones
+    pieces: tuple[int, ...] = ()  # of its lines and sentences, a sample that is the same wherever they stand
+    head: int = 0  # of its first three words
+    tail: int = 0  # of its last three words
+    system: int = 0  # of what the system says
+    said: int = 0  # of a piece of the last answer in the history
+    params: int = 0
+    spelled: int = 0
+    user: int = 0  # of the end user's name
+    fresh: int = 0  # characters of the fresh text
+    bank: str = ""  # the public question bank that it comes from
+    bias: tuple[int, ...] = ()  # token ids with a logit bias, the lowest
+    marks: dict[str, int] = {}  # what holds of it
+
+
+def features(call: Call, prints: Prints) -> Features:
+    """What this call looks like."""
+    asked = call.asked
+    marks: dict[str, int] = {}
+    asks: tuple[int, ...] = ()
+    found: tuple[int, ...] = ()
+    head = tail = distinct = 0
+    bank = ""
+    if asked:
+        data = normal(sample(asked, prints.of))
+        cut = pieces(data)
+        for mark in phrases_in(data):
+            marks[mark] = 1
+        if cut:
+            bank = bank_of(cut)
+            found = tuple(map(prints.of, prints.least(cut, MAX_PIECES)))
+        if call.prompts > 1 and len(asked) > 1:
+            asks, distinct = _several(asked, prints)
+        else:
+            asks, distinct = (prints.of(data),), 1
+        words = data[:512].split(None, FRAME)[:FRAME]
+        head = prints.of(b" ".join(words))
+        tail = prints.of(b" ".join(data[-512:].rsplit(None, FRAME)[-FRAME:]))
+        if not found:
+            found = asks[:1]
+    system = 0
+    if call.system:
+        data = normal(sample(call.system, prints.of))
+        system = prints.of(data)
+        for mark in phrases_in(data):
+            marks[mark] = 1
+    if call.op in GENERATES:
+        _shape(call, marks, bool(asked))
+    if bank:
+        marks["banked"] = 1
+    body: Any = call.body
+    plain = type(body) is dict
+    return Features(
+        asks,
+        distinct,
+        found,
+        head,
+        tail,
+        system,
+        _piece(call.said, prints) if call.said else 0,
+        prints.of(vector(body)) if plain else 0,
+        spelled(body) if plain else 0,
+        prints.of(call.user.encode("utf-8", "surrogatepass")) if call.user else 0,
+        sum(map(len, asked)),
+        bank,
+        tuple(sorted(call.bias)[:MAX_BIASED]) if call.bias else (),
+        marks,
+    )
+
+
+def _shape(call: Call, marks: dict[str, int], asked: bool) -> None:
+    """Marks of what is asked for, beside the words."""
+    if call.answers:
+        marks["continues"] = 1
+    elif call.tools or call.results:
+        marks["works"] = 1
+    elif asked and not call.images and not call.audio:
+        marks["one_shot"] = 1
+    elif not asked and not call.images and not call.audio and not call.token_ids:
+        marks["empty"] = 1
+    if call.user:
+        marks["named"] = 1
+    if call.logprobs is not None:
+        marks["logprobs"] = 1
+        if call.logprobs > WIDE:
+            marks["wide"] = 1
+    if call.n > call.prompts:
+        marks["choices"] = 1
+    if call.max_tokens is not None and call.max_tokens <= TINY:
+        marks["tiny"] = 1
+    if call.bias:
+        marks["biased"] = 1
+    if call.temperature == 0.0:
+        marks["greedy"] = 1
+    if call.seeded:
+        marks["seeded"] = 1
+    if call.structured:
+        marks["structured"] = 1
+    if call.stream:
+        marks["streamed"] = 1
+
+
+def _several(asked: tuple[str, ...], prints: Prints) -> tuple[tuple[int, ...], int]:
+    """Prompts that are answered apart: a sample of their fingerprints, and how many different ones there are."""
+    whole = set(asked)
+    data = [normal(sample((text,), prints.of)) for text in sorted(whole)[: 4 * MAX_ASKS]]
+    return tuple(map(prints.of, prints.least(data, MAX_ASKS))), len(whole)
+
+
+def _piece(said: str, prints: Prints) -> int:
+    """Of an answer in the history: one of its pieces, the same one that the answer was remembered by."""
+    cut = pieces(normal(sample((said,), prints.of)))
+    return prints.of(prints.least(cut, 1)[0]) if cut else 0

@@ -1,0 +1,69 @@
+"""Pure. The parameters of a request: which are given, to what, and how many of them at their documented default.
+
+A tool leaves its mark here: some clients send every default spelled out, others nothing at all. As a fingerprint it
+links accounts that are run by one program; it is no guilt, since every program has one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["spelled", "vector"]
+
+CONTENT = frozenset(
+    (
+        *("messages", "input", "prompt", "suffix", "system", "instructions", "contents", "content", "requests"),
+        *("systemInstruction", "system_instruction", "generateContentRequest", "generate_content_request"),
+        *("user", "safety_identifier", "prompt_cache_key", "metadata", "logit_bias", "prediction"),
+        *("previous_response_id", "conversation", "store"),
+    )
+)
+"""Fields that say what is asked, by whom, or where it is kept: no parameters."""
+
+DEFAULTS: Mapping[str, Any] = {
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "n": 1,
+    "best_of": 1,
+    "temperature": 1,
+    "top_p": 1,
+    "logprobs": False,
+    "stream": False,
+    "echo": False,
+}
+"""OpenAI's documented defaults; a field that is null says the same as none."""
+
+MAX_NAMES = 64
+MAX_VALUE = 64  # characters
+
+
+def vector(body: Mapping[str, Any]) -> bytes:
+    """Names and values of the parameters, sorted; of what is nested, the names one level down, and plain values."""
+    parts: list[str] = []
+    for name in sorted(body)[:MAX_NAMES]:
+        if name in CONTENT:
+            continue
+        value = body[name]
+        if type(value) is dict:
+            inner = [f"{key}={_plain(value[key])}" for key in sorted(value)[:MAX_NAMES] if key not in CONTENT]
+            parts.append(f"{name}{{{','.join(inner)}}}")
+        else:
+            parts.append(f"{name}={_plain(value)}")
+    return ";".join(parts).encode("utf-8", "surrogatepass")
+
+
+def spelled(body: Mapping[str, Any]) -> int:
+    """How many parameters are given and change nothing."""
+    found = 0
+    for name, value in body.items():
+        if value is None or (name in DEFAULTS and value == DEFAULTS[name]):
+            found += 1
+    return found
+
+
+def _plain(value: Any) -> str:
+    """A plain value as it is, a list by its length, an object by its names."""
+    if type(value) is list:
+        return f"[{len(value)}]"
+    if type(value) is dict:
+        return f"{{{','.join(sorted(value)[:MAX_NAMES])[:MAX_VALUE]}}}"
+    return repr(value)[:MAX_VALUE]

@@ -1,0 +1,41 @@
+"""Pure. Fingerprints: keyed hashes of text in normal form. They tell whether two texts are the same, and nothing else.
+
+BLAKE2b (RFC 7693) with a key derived from the deployment's pepper. A fingerprint has 53 bits, so that every reader of
+JSON holds it exactly; among 10 million texts one pair of different ones is expected to share one by chance with a
+probability of some 1 %. Without the key nobody can make texts that collide, nor try guesses on a ledger that he found.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from zlib import crc32
+
+__all__ = ["Prints"]
+
+
+class Prints:
+    """The fingerprints of one deployment. `pepper`: its secret, at most 64 bytes."""
+
+    def __init__(self, pepper: bytes) -> None:
+        self._key = blake2b(pepper, digest_size=32, person=b"gauger-prints").digest()
+        self._seed = int.from_bytes(blake2b(pepper, digest_size=4, person=b"gauger-sample").digest(), "big")
+
+    def of(self, data: bytes) -> int:
+        """The fingerprint of these bytes; never 0, which stands for none."""
+        return int.from_bytes(blake2b(data, key=self._key, digest_size=8).digest(), "big") >> 11 or 1
+
+    def picks(self, texts: Sequence[str], one_in: int) -> bool:
+        """Whether these texts are among the one in so many that are looked at: the same ones always are."""
+        check = self._seed
+        for text in texts:
+            check = crc32(text[:256].encode("utf-8", "surrogatepass"), check)
+        return check % one_in == 0
+
+    def least(self, data: list[bytes], most: int) -> list[bytes]:
+        """At most `most` of these, each once: the same ones out of any list that holds them (bottom-k sampling).
+
+        Chosen by a checksum with a secret start, which is cheap and need not be strong: it only must not be foreseen.
+        """
+        if len(data) == 1:
+            return data
+        seed = self._seed
+        return [piece for _, piece in sorted({(crc32(piece, seed), piece) for piece in data})[:most]]

@@ -1,0 +1,114 @@
+"""Pure. Text made ready to be looked at: a bounded sample of it, normalised to bytes, and cut into pieces.
+
+Bound. What is looked at of one text is at most `LIMIT` characters: a longer one gives its first `HEAD`, its last `TAIL`,
+and `WINDOWS` windows of `WINDOW` characters from between, whose places follow from a keyed hash of head, tail and
+length. So the cost of a request has a bound, the same text always gives the same sample, and who doesn't hold the key
+can't tell which part of the middle is looked at.
+
+Normal form. ASCII letters in lower case, each digit 0, runs of blanks one blank, lines kept. Text with other characters
+is first brought to Unicode's NFKC (UAX #15), without its invisible characters, and folded to lower case: full-width
+letters, or a zero-width space in every word, make no other text. It is then UTF-8.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from unicodedata import is_normalized, normalize
+
+__all__ = ["LIMIT", "PIECE", "normal", "pieces", "sample"]
+
+LIMIT = 4096  # characters
+HEAD = 2048
+TAIL = 1024
+WINDOW = 256
+WINDOWS = 4
+PIECE = 24  # bytes: a shorter sentence is no piece: "yes." and "thank you!" are everybody's
+MAX_PIECES = 64
+
+TABLE = bytes(
+    0x20 if at in (9, 11, 12) else 10 if at == 13 else 48 if 48 <= at <= 57 else at + 32 if 65 <= at <= 90 else at
+    for at in range(256)
+)
+"""Byte -> byte: the normal form of ASCII. Bytes of other characters stay."""
+
+INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+")
+"""Characters that a reader doesn't see (Unicode's Default_Ignorable_Code_Point, the common ones)."""
+
+ENDS = ((b". ", b".\n"), (b"? ", b"?\n"), (b"! ", b"!\n"))
+WIDE_ENDS = tuple((mark.encode(), mark.encode() + b"\n") for mark in "。？！।؟۔")
+
+
+def sample(texts: Sequence[str], place: Callable[[bytes], int]) -> str:
+    """At most `LIMIT` characters of these texts, joined by line ends. `place` is a keyed hash of bytes."""
+    if len(texts) == 1:
+        whole = texts[0]
+        if len(whole) <= LIMIT:
+            return whole
+        return _windows(whole[:HEAD], whole[-TAIL:], len(whole) - TAIL, lambda at: whole[at : at + WINDOW], place)
+    total = sum(map(len, texts)) + len(texts)
+    if total <= LIMIT + len(texts):
+        return "\n".join(texts)
+    return _windows(
+        _from_start(texts, HEAD), _from_end(texts, TAIL), total - TAIL, lambda at: _slice(texts, at), place
+    )
+
+
+def _windows(head: str, tail: str, end: int, cut: Callable[[int], str], place: Callable[[bytes], int]) -> str:
+    seed = place(f"{end}\n{head}\n{tail}".encode("utf-8", "surrogatepass"))
+    span = max(1, end - HEAD - WINDOW)
+    places = sorted(HEAD + ((seed >> (16 * at)) & 0xFFFF) * span // 0x10000 for at in range(WINDOWS))
+    return "\n".join((head, *map(cut, places), tail))
+
+
+def _from_start(texts: Sequence[str], most: int) -> str:
+    found: list[str] = []
+    left = most
+    for text in texts:
+        found.append(text[:left])
+        left -= len(text) + 1
+        if left <= 0:
+            break
+    return "\n".join(found)
+
+
+def _from_end(texts: Sequence[str], most: int) -> str:
+    found: list[str] = []
+    left = most
+    for text in reversed(texts):
+        found.append(text[-left:] if left < len(text) else text)
+        left -= len(text) + 1
+        if left <= 0:
+            break
+    return "\n".join(reversed(found))
+
+
+def _slice(texts: Sequence[str], at: int) -> str:
+    """`WINDOW` characters from `at` on of the texts, as if they were joined; they may end with the text there."""
+    for text in texts:
+        if at < len(text):
+            return text[at : at + WINDOW]
+        at -= len(text) + 1
+    return ""
+
+
+def normal(text: str) -> bytes:
+    """The normal form. Of text that is longer than `sample` gives, it costs what it costs."""
+    if not text.isascii():
+        text = INVISIBLE.sub("", text)
+        if not is_normalized("NFKC", text):
+            text = normalize("NFKC", text)
+        text = text.lower()
+    data = text.encode("utf-8", "surrogatepass").translate(TABLE)
+    while b"  " in data:
+        data = data.replace(b"  ", b" ")
+    return data
+
+
+def pieces(data: bytes) -> list[bytes]:
+    """The lines and sentences of a text in normal form that are at least `PIECE` bytes long; at most 64, in order."""
+    for old, new in ENDS:
+        data = data.replace(old, new)
+    if not data.isascii():
+        for old, new in WIDE_ENDS:
+            data = data.replace(old, new)
+    found = [line.strip(b" #*>-_=\"'`") for line in data.split(b"\n") if len(line) >= PIECE]
+    return [line for line in found if len(line) >= PIECE][:MAX_PIECES]

@@ -1,0 +1,165 @@
+"""Pure. All signals of one account as one row of bytes: laid out, unpacked, stepped, packed again.
+
+Layout (little-endian): a byte for the version, stamps (64-bit µs), counters by time constant (32-bit floats), then the
+sketches. Its size is the same for every account, whatever comes: `Panel.size`. A step copies the row, so an exception
+on the way leaves the old one as it was.
+"""
+
+from collections.abc import Mapping
+from math import exp
+from struct import Struct
+
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.signals import DAY, GENERATES, SPANS, WEEK, Ended, Read, Signal, Slab, Span
+from gateway.sketches import Seen
+
+__all__ = ["LAYOUT", "Panel"]
+
+LAYOUT = 1  # version of the row; another one is not read
+PERIOD = WEEK  # µs after which what an account asked is the former period's
+MOST = 3.0e38  # of a 32-bit float
+
+SHARED: tuple[tuple[str, Span], ...] = (
+    ("generating_day", "day"),
+    ("generating", "week"),
+    ("looked", "week"),  # asks of the sample
+    ("fresh", "week"),  # of those, asked for the first time
+)
+STAMPS = ("last", "period")
+ORDER: tuple[Span, ...] = ("hour", "day", "week", "ever")
+ASKS = Seen(62)
+
+
+class Panel:
+    """The signals that are there, by name, and where each keeps its numbers."""
+
+    def __init__(self, signals: Mapping[str, Signal]) -> None:
+        self.signals = dict(signals)
+        stamps = len(STAMPS)
+        wanted: list[tuple[Signal | None, str, Span]] = [(None, name, span) for name, span in SHARED]
+        sketch = ASKS.size
+        for signal in self.signals.values():
+            signal.when = tuple(range(stamps, stamps + len(signal.stamps)))
+            stamps += len(signal.stamps)
+            signal.start = sketch
+            sketch += signal.sketch
+            wanted += [(signal, name, span) for name, span in signal.counters]
+        ordered = sorted(wanted, key=lambda each: ORDER.index(each[2]))
+        places: dict[tuple[int, str], int] = {
+            (id(owner), name): at for at, (owner, name, _) in enumerate(ordered)
+        }
+        for signal in self.signals.values():
+            signal.at = tuple(places[id(signal), name] for name, _ in signal.counters)
+        day, week, looked, fresh = (places[id(None), name] for name, _ in SHARED)
+        self._day, self._week, self._looked, self._fresh = day, week, looked, fresh
+        self._ends = [sum(1 for each in ordered if ORDER.index(each[2]) <= at) for at in range(3)]
+        self._stamps, self._counters, self._sketch = stamps, len(ordered), sketch
+        self._head = Struct(f"<B{stamps}q{len(ordered)}f")
+        self.size = self._head.size + sketch
+        self._asked = [signal.asked for signal in self.signals.values()]
+        self._malformed = [signal.asked for signal in self.signals.values() if signal.malformed]
+        self._ended = [
+            signal.ended for signal in self.signals.values() if type(signal).ended is not Signal.ended
+        ]
+        self.readings: dict[str, Read] = {
+            read.name: read for signal in self.signals.values() for read in signal.readings()
+        }
+
+    def fresh(self) -> Slab:
+        """The slab of an account that nothing is known of."""
+        return Slab([0] * self._stamps, [0.0] * self._counters, bytearray(self._sketch))
+
+    def unpack(self, row: bytes) -> Slab:
+        """The slab in a row; a fresh one for an empty row. Raises ValueError for a row of another layout."""
+        if not row:
+            return self.fresh()
+        if len(row) != self.size or row[0] != LAYOUT:
+            raise ValueError("a row of another layout")
+        numbers = self._head.unpack_from(row)
+        stamps = self._stamps
+        return Slab(list(numbers[1 : 1 + stamps]), list(numbers[1 + stamps :]), bytearray(row[self._head.size :]))
+
+    def pack(self, slab: Slab) -> bytes:
+        """The row of a slab. Counts beyond what a 32-bit float holds stay at its end."""
+        counts = slab.counts
+        if max(counts) > MOST:
+            counts = [min(count, MOST) for count in counts]
+        return self._head.pack(LAYOUT, *slab.times, *counts) + slab.bytes
+
+    def malformed(self, row: bytes, seen: Observation, who: Caller, now: int) -> Slab:
+        """The slab after a request that was refused before it was read."""
+        slab = self.unpack(row)
+        self._advance(slab, now)
+        self._share(slab)
+        for asked in self._malformed:
+            asked(slab, seen, who)
+        return slab
+
+    def asked(self, row: bytes, seen: Observation, who: Caller, now: int, returned: int = 0) -> Slab:
+        """The slab after a request has been observed. `returned`: see `Slab`."""
+        slab = self.unpack(row)
+        self._advance(slab, now)
+        slab.returned = returned
+        slab.weight = weight = seen.lines or 1
+        counts = slab.counts
+        if seen.op in GENERATES:
+            counts[self._week] += weight
+            counts[self._day] += weight
+        period = slab.now // PERIOD
+        if period != slab.times[1]:
+            ASKS.turn(slab.bytes, 0)
+            slab.times[1] = period
+        if seen.asks:
+            each = seen.distinct / len(seen.asks)
+            for ask in seen.asks:
+                before = ASKS.add(slab.bytes, 0, ask)
+                if before is not None:
+                    counts[self._looked] += each
+                    if not before:
+                        counts[self._fresh] += each
+            if seen.distinct < weight:  # lines of a batch that ask what others of it do
+                counts[self._looked] += weight - seen.distinct
+        self._share(slab)
+        for asked in self._asked:
+            asked(slab, seen, who)
+        return slab
+
+    def ended(self, row: bytes, seen: Observation, end: Ended, now: int) -> Slab:
+        """The slab after a request has ended."""
+        slab = self.unpack(row)
+        self._advance(slab, now)
+        slab.weight = seen.lines or 1
+        self._share(slab)
+        for ended in self._ended:
+            ended(slab, seen, end)
+        return slab
+
+    def _advance(self, slab: Slab, now: int) -> None:
+        """Time goes on for all counters. A step before the last one happens at the last one's time."""
+        times = slab.times
+        last = times[0]
+        if not last:
+            times[0] = slab.now = now
+            return
+        elapsed = now - last
+        if elapsed <= 0:
+            slab.now = last
+            return
+        slab.since = elapsed
+        times[0] = slab.now = now
+        counts = slab.counts
+        hours, days, weeks = self._ends
+        hour, day, week = exp(-elapsed / SPANS["hour"]), exp(-elapsed / DAY), exp(-elapsed / WEEK)
+        slab.counts = [
+            *[count * hour for count in counts[:hours]],
+            *[count * day for count in counts[hours:days]],
+            *[count * week for count in counts[days:weeks]],
+            *counts[weeks:],
+        ]
+
+    def _share(self, slab: Slab) -> None:
+        counts = slab.counts
+        slab.generating, slab.generating_day = counts[self._week], counts[self._day]
+        looked = counts[self._looked]
+        slab.fresh = counts[self._fresh] / looked if looked else 1.0

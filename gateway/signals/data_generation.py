@@ -1,0 +1,41 @@
+"""Pure. C7, generation of training data: prompts that make prompts.
+
+measures     the shares of generating requests that ask for instructions, prompts or question-answer pairs for a model,
+             and, weaker, for a number of invented items of any kind
+formula      hits / n, decayed; scored by the hierarchical Bayes factor
+unit         share of requests
+state        8 bytes
+half-life    4.9 days
+evasion      wording of one's own: hours of prompt work, once
+look-alikes  permitted synthesis of data (a contract says so: label the account), quiz and game makers, test data
+source       Wang et al., Self-Instruct; Xu et al., WizardLM (Evol-Instruct); Ge et al., Persona Hub; the phrases are
+             listed in `observe/phrases.py`
+"""
+
+from typing import ClassVar
+
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.signals import GENERATES, Read, Signal, Slab, Span, share
+
+__all__ = ["DataGeneration"]
+
+
+class DataGeneration(Signal):
+    """See the module's card."""
+
+    code = "C7"
+    family = "content"
+    counters: ClassVar[tuple[tuple[str, Span], ...]] = (("generates", "week"), ("invents", "week"))
+
+    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
+        if seen.op in GENERATES:
+            for (mark, _), at in zip(self.counters, self.at, strict=True):
+                slab.counts[at] += seen.marks.get(mark, 0)
+
+    def readings(self) -> tuple[Read, ...]:
+        generates, invents = self.at
+        return (
+            share("generation_share", "of the week's generating requests those that ask for material to train a model on", "ask for material to train a model on", generates),
+            share("invention_share", "of the week's generating requests those that ask for invented items", "ask for invented items", invents),
+        )

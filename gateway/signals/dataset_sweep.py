@@ -1,0 +1,44 @@
+"""Pure. C2, map over a dataset: what is asked is never asked again.
+
+measures     how many of an account's asks, each a whole fresh text in normal form, it had not asked before. A training
+             set needs each row once; products ask again: the same documents, the same test suite, the same customer
+formula      fresh = new / looked at, on an adaptive sample of asks (62 fingerprints a week), decayed;
+             distinct_asks = entries * 2^level
+unit         share of asks; asks
+state        the sample that all signals share (500 bytes in all), nothing of its own
+half-life    4.9 days; an ask is forgotten after one to two weeks
+evasion      ask 20 to 30 % again: pays for each of these useless calls, and nothing else
+look-alikes  batch classification, translation, writing for publication, evaluation in its first run
+source       Flajolet, On adaptive sampling (1990); the sweep of Tramer et al. 2016 and of every generation recipe
+"""
+
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.signals import Read, Signal, Slab
+
+__all__ = ["DatasetSweep"]
+
+
+class DatasetSweep(Signal):
+    """See the module's card. What it reads is kept by `gateway/panel.py`, since other signals weigh with it."""
+
+    code = "C2"
+    family = "content"
+    monotone = False
+
+    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
+        """The row's own sample of asks has been stepped."""
+
+    def readings(self) -> tuple[Read, ...]:
+        return (
+            Read(
+                "fresh_share",
+                "of the week's asks those that were not asked before",
+                lambda s: s.fresh if s.generating else None,
+                "share",
+                "ask what was not asked before",
+                lambda s: s.fresh * s.generating,
+                lambda s: s.generating,
+                True,
+            ),
+        )

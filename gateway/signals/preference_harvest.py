@@ -1,0 +1,41 @@
+"""Pure. C8, harvest of judgements: the model as a reward model.
+
+measures     the shares of generating requests that have answers to one prompt compared, ranked or improved, and,
+             weaker, that have one answer graded. Pairs with a winner are what preference training eats
+formula      hits / n, decayed; scored by the hierarchical Bayes factor
+unit         share of requests
+state        8 bytes
+half-life    4.9 days
+evasion      one answer at a time, and compare the grades: coarser data, twice the calls
+look-alikes  evaluations with a model as judge, moderation, a team that grades its own bot
+source       Zheng et al., Judging LLM-as-a-judge; Cui et al., UltraFeedback; Anthropic's report of February 2026
+             (rubric-based grading); the phrases are listed in `observe/phrases.py`
+"""
+
+from typing import ClassVar
+
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.signals import GENERATES, Read, Signal, Slab, Span, share
+
+__all__ = ["PreferenceHarvest"]
+
+
+class PreferenceHarvest(Signal):
+    """See the module's card."""
+
+    code = "C8"
+    family = "content"
+    counters: ClassVar[tuple[tuple[str, Span], ...]] = (("prefers", "week"), ("grades", "week"))
+
+    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
+        if seen.op in GENERATES:
+            for (mark, _), at in zip(self.counters, self.at, strict=True):
+                slab.counts[at] += seen.marks.get(mark, 0)
+
+    def readings(self) -> tuple[Read, ...]:
+        prefers, grades = self.at
+        return (
+            share("preference_share", "of the week's generating requests those that have answers compared", "have answers compared", prefers),
+            share("grading_share", "of the week's generating requests those that have an answer graded", "have an answer graded", grades),
+        )
