@@ -8,9 +8,7 @@ the nulls of every count fitted on one half of the benign owners and tried on th
 
 import argparse
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -21,6 +19,7 @@ from gateway.policy.model import Policy
 from tests.evaluation import accounts, baselines, nulls, report
 from tests.evaluation.metrics import Case, summary
 from tests.evaluation.replaying import Track, cases, replay
+from tests.evaluation.report import Column
 from tests.evaluation.traffic import Files, Labelled, Line, MissingError, find, labels, lines
 
 POLICY = Path(__file__).parent / "policy.yaml"
@@ -29,7 +28,10 @@ SCHEMA = "gauger.evaluation/1"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.quick and given.accounts == "fitted":
+        parser.error("--quick fits nothing")
     try:
         files = find(given.data)
     except MissingError as missing:
@@ -64,23 +66,24 @@ def _parser() -> argparse.ArgumentParser:
 def evaluate(files: Files, given: argparse.Namespace) -> None:
     """Measures and prints. Raises Mistake."""
     known, requests = labels(files.accounts), list(lines(files.traffic))
-    text = _text(given.policy)
+    text = policy_text(given.policy)
     policy = _policy(text, given.policy)
-    with ProcessPoolExecutor(1) as pool:
-        others = None if given.quick else pool.submit(_baselines, files.traffic)
-        tracks = replay(policy, requests)
-        shipped = cases(tracks, requests, known)
-        runs = {"shipped": (policy, shipped, tracks)}
-        columns = [report.Column("GAUGER, as shipped", summary(shipped), gauger=True)]
-        fits: list[nulls.Fitted] = []
-        if others is not None:
-            fits, runs["fitted"] = _fitted(text, given.policy, policy, tracks, requests, known)
-            columns.append(report.Column("GAUGER, nulls fitted", summary(runs["fitted"][1]), gauger=True))
-            scores = others.result()
-            for name, title in baselines.NAMES.items():
-                columns.append(report.Column(title, summary(baselines.judged(scores[name], shipped))))
+    tracks = replay(policy, requests)
+    shipped = cases(tracks, requests, known)
+    runs = {"shipped": (policy, shipped, tracks)}
+    columns = [Column("GAUGER, as shipped", summary(shipped), gauger=True)]
+    fits: list[nulls.Fitted] = []
+    others: dict[str, Column] = {}
+    if not given.quick:
+        fits, runs["fitted"] = _fitted(text, given.policy, policy, tracks, requests, known)
+        columns.append(Column("GAUGER, nulls fitted", summary(runs["fitted"][1]), gauger=True))
+        scores = baselines.scored(requests)
+        for name, title in baselines.NAMES.items():
+            others[name] = Column(title, summary(baselines.judged(scores[name], shipped)))
+        columns += [others[baselines.RATE], others[max(baselines.FEATURES, key=lambda name: _worth(others[name]))]]
     print(f"{files.traffic.name}: {len(requests):,} requests; policy {policy.id} ({policy.digest})\n")
     print(report.table(columns))
+    print(_limited(shipped, tracks))
     if fits:
         print(report.nulls(fits))
     told = {name: accounts.described(*run) for name, run in runs.items()}
@@ -88,18 +91,28 @@ def evaluate(files: Files, given: argparse.Namespace) -> None:
         print(accounts.told(told[given.accounts]))
         print(accounts.lines_by_family(told[given.accounts]))
     if given.json is not None:
-        _write(
-            given.json,
-            {
-                "schema": SCHEMA,
-                "traffic": files.traffic.name,
-                "requests": len(requests),
-                "policy": {"id": policy.id, "digest": policy.digest},
-                "columns": columns,
-                "nulls": fits,
-                "accounts": told,
-            },
-        )
+        found = {
+            "schema": SCHEMA,
+            "traffic": files.traffic.name,
+            "requests": len(requests),
+            "policies": {name: policy.digest for name, (policy, _, _) in runs.items()},
+            "gauger": {name: summary(run[1]) for name, run in runs.items()},
+            "baselines": {name: column.summary for name, column in others.items()},
+            "nulls": fits,
+            "accounts": told,
+        }
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+
+
+def _worth(column: Column) -> tuple[float, float]:
+    return column.summary.totals.tpr, column.summary.totals.auc
+
+
+def _limited(judged: list[Case], tracks: dict[str, Track]) -> str:
+    """The limits are there to be throttled; by themselves they should decide little."""
+    met = [case.label for case in judged if tracks[case.account].limited]
+    kinds = f"{met.count('benign')} benign and {len(met) - met.count('benign')} extraction accounts"
+    return f"limits, full or throttled, refused requests of {kinds}\n"
 
 
 def _fitted(
@@ -119,11 +132,7 @@ def _fitted(
     return fits, (other, tried, again)
 
 
-def _baselines(traffic: Path) -> baselines.Scores:
-    return baselines.scored(lines(traffic))
-
-
-def _text(path: Path) -> str:
+def policy_text(path: Path) -> str:
     """The policy's text; of the packs that are not written yet nothing is asked."""
     text = path.read_text()
     if path == POLICY and not (default_policy().parent / ENFORCING).is_file():
@@ -134,10 +143,6 @@ def _text(path: Path) -> str:
 
 def _policy(text: str, path: Path) -> Policy:
     return load(text, str(path), resolver(path.parent))
-
-
-def _write(path: Path, found: Any) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
 
 
 if __name__ == "__main__":

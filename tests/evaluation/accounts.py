@@ -42,7 +42,9 @@ class Account(msgspec.Struct):
     action: str  # what that was
     share: float  # of output tokens, until then
     limited: int  # requests that a limit refused
-    evidence: list[Line]  # strongest first
+    evidence: list[Line]  # at the highest score, strongest first
+    ended: float  # dB, of the last request
+    at_end: list[Line]
 
 
 def described(policy: Policy, cases: Iterable[Case], tracks: Mapping[str, Track]) -> list[Account]:
@@ -67,6 +69,8 @@ def described(policy: Policy, cases: Iterable[Case], tracks: Mapping[str, Track]
                 share=case.share,
                 limited=track.limited,
                 evidence=_evidence(policy, lines, track.verdict),
+                ended=case.scores[-1],
+                at_end=_evidence(policy, lines, track.last),
             )
         )
     return sorted(
@@ -76,7 +80,7 @@ def described(policy: Policy, cases: Iterable[Case], tracks: Mapping[str, Track]
 
 
 def told(found: Sequence[Account]) -> str:
-    """The extraction accounts, and the benign ones that come nearest, two lines each."""
+    """The extraction accounts, and the benign ones that come nearest; of what was missed, its end too."""
     benign = [each for each in found if each.label == "benign"][:BENIGN]
     extraction = [each for each in found if each.label != "benign"]
     parts = [f"EXTRACTION ACCOUNTS ({len(extraction)}), each at its highest score"]
@@ -128,8 +132,14 @@ def _told(each: Account) -> str:
         done += f", {each.limited} refused by limits"
     score = "not scored" if each.judged is None else f"{each.judged:+7.2f} dB at #{each.at}"
     head = f"{each.account}  {each.family:16} {each.requests:5} requests  {score}; {done}"
-    evidence = "; ".join(f"{line.id} {line.db:+.1f}{_read(line)}" for line in each.evidence)
-    return f"{head}\n    {evidence or 'no evidence'}"
+    told = f"{head}\n    {_lines(each.evidence)}"
+    if each.label != "benign" and each.acted is None and each.judged is not None and each.at < each.requests:
+        told += f"\n    at the end {each.ended:+.2f} dB: {_lines(each.at_end)}"
+    return told
+
+
+def _lines(lines: Sequence[Line]) -> str:
+    return "; ".join(f"{line.id} {line.db:+.1f}{_read(line)}" for line in lines) or "no evidence"
 
 
 def _read(line: Line) -> str:
@@ -138,5 +148,12 @@ def _read(line: Line) -> str:
     of = next((value for name, value in line.read.items() if name.endswith(".of")), None)
     hits = next((value for name, value in line.read.items() if name.endswith(".hits")), None)
     if hits is not None and of is not None:
-        return f" ({hits:.4g}/{of:.4g})"
-    return f" ({', '.join(f'{name} {value:.4g}' for name, value in line.read.items())})"
+        return f" ({_short(hits)} of {_short(of)})"
+    return f" ({', '.join(f'{name} {_short(value)}' for name, value in line.read.items())})"
+
+
+def _short(value: float) -> str:
+    for size, unit in ((1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if unit == 'k' else size):.1f}{unit}"
+    return f"{value:.4g}"

@@ -26,6 +26,7 @@ Scores = dict[str, dict[str, list[float]]]
 RATE = "hour"
 FEATURES = ("day", "opening")
 NAMES = {"hour": "requests/h", "day": "output tokens/24 h", "opening": "commonest opening"}
+"""Of the features the better one is shown beside the rate."""
 
 HOUR = 3600.0  # s
 DAY = 24 * HOUR

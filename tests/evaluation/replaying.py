@@ -11,6 +11,7 @@ import msgspec
 from gateway.accounts import Directory
 from gateway.cli.raw import PUBLIC_PEPPER, Player
 from gateway.decide import Verdict
+from gateway.errors import Mistake
 from gateway.ledger.record import Ruled
 from gateway.ledger.steps import Steps
 from gateway.policy.model import Policy
@@ -34,6 +35,7 @@ class Track(msgspec.Struct):
     score: float = -inf  # the highest that evidence gave, where there was any
     peak: int = 0  # the first request with it, counted from 1
     verdict: Verdict = Verdict()  # what was said of that request
+    last: Verdict = Verdict()  # what was said of the last one
     counts: dict[str, Count] = msgspec.field(default_factory=dict)  # share -> its counts where most was known of it
 
 
@@ -56,7 +58,7 @@ def rates(policy: Policy) -> tuple[str, ...]:
 
 
 def replay(policy: Policy, requests: Iterable[Line]) -> dict[str, Track]:
-    """account -> what came of it. Raises ValueError where judging raised: such figures would be worth nothing."""
+    """account -> what came of it. Raises Mistake where judging met a defect: such figures are worth nothing."""
     last: list[Verdict] = []
 
     def record(row: Any) -> None:
@@ -77,12 +79,18 @@ def replay(policy: Policy, requests: Iterable[Line]) -> dict[str, Track]:
             _add(track, said, verdict, shares)
         player.finish()
     if steps.errors or player.bad:
-        raise ValueError(f"{steps.errors} requests met a defect of judging, {player.bad} lines are no requests")
+        raise Mistake(f"{steps.errors} requests met a defect of judging, {player.bad} lines are no requests")
     return tracks
 
 
 def cases(tracks: Mapping[str, Track], requests: Iterable[Line], known: Mapping[str, Labelled]) -> list[Case]:
-    """The same with what is known of each account. Output tokens count where a request is of its account's kind."""
+    """The same with what is known of each account. Output tokens count where a request is of its account's kind.
+
+    Raises Mistake for an account that nothing is known of.
+    """
+    strangers = sorted(tracks.keys() - known.keys())
+    if strangers:
+        raise Mistake(f"{len(strangers)} accounts have no label, as {strangers[0]}")
     tokens: dict[str, list[int]] = {}
     for line in requests:
         own = line.label == known[line.account].label
@@ -99,6 +107,7 @@ def _add(track: Track, said: _Said, verdict: Verdict, shares: Iterable[tuple[str
     track.limited += said.action == "limit"
     if verdict.evidence and said.score > track.score:
         track.score, track.peak, track.verdict = said.score, len(track.scores), verdict
+    track.last = verdict
     readings = verdict.readings
     for name, hits, of in shares:
         known = readings.get(of, 0.0)
@@ -108,7 +117,7 @@ def _add(track: Track, said: _Said, verdict: Verdict, shares: Iterable[tuple[str
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Nothing here is a cycle, and looking for cycles costs a third of the time."""
+    """Without the collector, as `gauger replay` keeps it away: what is loaded stays, and would be walked ever again."""
     was = gc.isenabled()
     gc.disable()
     try:

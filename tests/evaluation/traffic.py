@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.errors import Mistake
+
 __all__ = ["DEFAULT", "Files", "Labelled", "Line", "MissingError", "find", "labels", "lines"]
 
 DEFAULT = Path(__file__).parents[3] / "shared" / "data"
@@ -82,12 +84,15 @@ def labels(path: Path) -> dict[str, Labelled]:
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """The requests in their order. All but the labels passes byte for byte."""
+    """The requests in their order. All but the labels passes byte for byte. Raises Mistake for what is no such line."""
     with gzip.open(path, "rb") as source:
-        for line in source:
+        for number, line in enumerate(source, 1):
             if not line.strip():
                 continue
-            known, raw = _KNOWN.decode(line), _RAW.decode(line)
+            try:
+                known, raw = _KNOWN.decode(line), _RAW.decode(line)
+            except msgspec.DecodeError as error:
+                raise Mistake(f"this is no labelled request: {error}", place=f"{path.name}:{number}") from None
             for name in HIDDEN:
                 raw.pop(name, None)
             yield Line(_ENCODE(raw), known.account, known.label, int(known.response_tokens or 0))
