@@ -26,14 +26,14 @@ scorecards:
   - id: theft
     prior: -5 dB
     families: {params: 20 dB}
-    evidence: [{id: distributions, family: params, rate: logprobs_share, benign: {mean: 2%, rho: 0.2}}]
+    evidence: [{id: streams, family: params, rate: streamed_share, benign: {mean: 2%, rho: 0.2}}]
 rules:
   - {id: look, when: score.theft >= -2 dB, then: {tag: [look]}, owner: us}
   - {id: slow, when: score.theft >= 2 dB, then: {throttle: {limit: output, to: 25%}}, owner: us}
 """
 
 
-def request(at: int, account: str, label: str, family: str, logprobs: bool) -> dict[str, Any]:
+def request(at: int, account: str, label: str, family: str, stream: bool) -> dict[str, Any]:
     return {
         "id": f"r{at}",
         "t": START + at,
@@ -42,7 +42,7 @@ def request(at: int, account: str, label: str, family: str, logprobs: bool) -> d
         "label": label,
         "family": family,
         "path": "/v1/chat/completions",
-        "body": {"model": "m", "messages": [{"role": "user", "content": f"{account} asks"}], "logprobs": logprobs},
+        "body": {"model": "m", "messages": [{"role": "user", "content": f"{account} asks"}], "stream": stream},
         "status": 200,
         "response_usage": {"prompt_tokens": 5, "completion_tokens": 10},
         "response_tokens": 10,
@@ -52,7 +52,7 @@ def request(at: int, account: str, label: str, family: str, logprobs: bool) -> d
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """One that takes distributions, one that copies quietly, three that never ask for log-probabilities."""
+    """One whose every answer streams, which is what the pack looks for; one that copies quietly, and three others."""
     kinds = [("taker", "extraction", "loud"), ("quiet", "extraction", "quiet")]
     kinds += [(f"plain-{at}", "benign", "chat") for at in (1, 2, 3)]  # the last is of the other half
     made = [
@@ -80,7 +80,7 @@ def measured(folder: Path, *more: str) -> dict[str, Any]:
     return found
 
 
-def test_whoever_takes_distributions_is_caught_and_nobody_else(folder: Path) -> None:
+def test_whoever_does_what_the_pack_looks_for_is_caught_and_nobody_else(folder: Path) -> None:
     found = measured(folder)
     totals = found["gauger"]["shipped"]["totals"]
     assert (totals["extraction"], totals["caught"], totals["benign"], totals["false_alarms"]) == (2, 1, 3, 0)
@@ -91,8 +91,8 @@ def test_whoever_takes_distributions_is_caught_and_nobody_else(folder: Path) -> 
     assert taker["tagged"] < taker["acted"] < 40
     assert taker["action"] == "throttle"
     assert taker["share"] == taker["acted"] / 40  # ten tokens an answer
-    assert taker["evidence"][0]["id"] == "distributions"
-    assert taker["evidence"][0]["read"]["logprobs_share.hits"] == pytest.approx(taker["at"], abs=0.01)
+    assert taker["evidence"][0]["id"] == "streams"
+    assert taker["evidence"][0]["read"]["streamed_share.hits"] == pytest.approx(taker["at"], abs=0.01)
     assert (quiet["acted"], quiet["share"]) == (None, 1.0)
     assert totals["tokens_served"] == (taker["acted"] + 40) / 80
     loud, silent = found["gauger"]["shipped"]["extraction"]
@@ -132,8 +132,8 @@ def test_the_table_and_the_accounts_are_told(folder: Path, capsys: pytest.Captur
     assert rows["chat"][1:4] == ["3", "0", "0"]
     assert rows["extraction accounts caught"][3:6] == ["1", "of", "2"]
     assert "taker  loud" in told
-    assert "distributions +" in told
-    assert "theft.distributions" in told
+    assert "streams +" in told
+    assert "theft.streams" in told
     assert "plain-2" in told
 
 
