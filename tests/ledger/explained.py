@@ -3,13 +3,12 @@
 from typing import Any
 
 from gateway.decide import AccountState, Facts, Outcome, judge
+from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.ledger.record import Adopted, Opened, Ruled, Settled
 from gateway.observe import Observation
 from gateway.policy.model import Policy
 from gateway.quotas import Reading
-from gateway.signals.habits import Habits
-from gateway.signals.volume import Volume
 from gateway.usage import Usage
 from tests.rig import policy_of
 
@@ -75,10 +74,12 @@ def policy(*changes: tuple[str, str]) -> Policy:
 
 def state(requests: float = 399.0, output: float = 700_000.0) -> AccountState:
     """An account that was first seen a day ago, with its last week of counts as of now."""
-    counts = (requests, 0.0, 100_000.0, output)
-    return AccountState(
-        first=NOW - DAY, last=NOW, requests=int(requests), volume=Volume(NOW, counts, counts, counts), habits=Habits()
-    )
+    slab, volume = PANEL.fresh(), PANEL.signals["volume"]
+    slab.times[0] = NOW
+    counted = {"requests": requests, "input_tokens": 100_000.0, "output_tokens": output}
+    for at, (name, _) in zip(volume.at, volume.counters, strict=True):
+        slab.counts[at] = counted.get(name.partition(".")[2], 0.0)
+    return AccountState(first=NOW - DAY, last=NOW, requests=int(requests), signals=PANEL.pack(slab))
 
 
 def ruled(
