@@ -34,7 +34,10 @@ __all__ = [
     "Reader",
     "Route",
     "biased",
+    "is_json",
+    "member",
     "openai_path",
+    "thinks",
     "user_of",
 ]
 
@@ -92,7 +95,7 @@ class Call(msgspec.Struct, frozen=True):
     system: tuple[str, ...] = ()  # of that, what instructs the model for the whole conversation
     asked: tuple[str, ...] = ()  # of that, what a user says after the last answer and tool result: the fresh part
     said: str = ""  # the last answer in the history, its first text of more than blanks
-    answers: int = 0  # the model's turns in the history
+    answers: int = 0  # the model's turns in the history; not one that the body ends with (a prefill)
     results: int = 0  # results of tools in the history
     user: str = ""  # the caller's own name for its end user
     bias: tuple[int, ...] = ()  # token ids whose logits are biased; at most `MAX_BIAS`
@@ -356,6 +359,21 @@ def biased(value: Json) -> tuple[int, ...]:
     if type(value) is not dict:
         return ()
     return tuple([int(key) for key in value if len(key) < 10 and key.isascii() and key.isdigit()][:MAX_BIAS])
+
+
+def member(value: Json, name: str) -> Json:
+    """A field of what may be no object; None where it isn't one."""
+    return value.get(name) if type(value) is dict else None
+
+
+def thinks(effort: Json) -> bool:
+    """Whether an OpenAI body's effort is one at which the model reasons."""
+    return type(effort) is str and effort not in ("", "none", "minimal")
+
+
+def is_json(wanted: Json) -> bool:
+    """Whether a response format asks for JSON."""
+    return member(wanted, "type") in ("json_object", "json_schema")
 
 
 def user_of(body: Mapping[str, Json]) -> str:

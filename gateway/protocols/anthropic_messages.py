@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import Answer, Call, Dialect, Json, Meter, Op, Path, Reader, Route
+from gateway.protocols import Answer, Call, Dialect, Json, Meter, Op, Path, Reader, Route, is_json, member
 from gateway.refusals import Vendor
 from gateway.usage import Usage
 from gateway.wire import fields
 from gateway.wire.fields import Names
 from gateway.wire.json import parse
 from gateway.wire.meters import document_in, tokens
+from gateway.wire.turns import Turns, first_text
 
 __all__ = ["AnthropicMessages"]
 
@@ -63,58 +64,88 @@ class AnthropicMessages(Dialect):
 def _call(op: Op, value: dict[str, Any]) -> Call:
     """One call, from the object that asks for a message."""
     FIELDS.check(value)
-    collected = _Collected()
-    collected.content(value.get("system"), "system")
+    turns = _Turns()
+    turns.content(value.get("system"), "system")
+    turns.by_system(0)
     messages = fields.items(value.get("messages"), "messages")
-    for message in messages:
-        if type(message) is not dict:
-            fields.wrong("messages", "an array of objects")
-        MESSAGE.check(message)
-        collected.content(message.get("content"), "messages.content")
+    turns.read(messages)
     tools = fields.items(value.get("tools"), "tools")
     for tool in tools:
         definition = fields.obj(tool, "tools")
-        collected.add(fields.text(definition.get("name"), "tools.name"))
-        collected.add(fields.text(definition.get("description"), "tools.description"))
-        collected.add(fields.compact(definition.get("input_schema")))
+        turns.add(fields.text(definition.get("name"), "tools.name"))
+        turns.add(fields.text(definition.get("description"), "tools.description"))
+        turns.add(fields.compact(definition.get("input_schema")))
     return Call(
         op=op,
         model=fields.word(value.get("model"), "model"),
         body=value,
-        text=tuple(collected.text),
+        text=tuple(turns.text),
+        system=tuple(turns.system),
+        asked=tuple(turns.asked),
+        said=turns.said(),
+        answers=turns.answers,
+        results=turns.results,
+        user=_user(value.get("metadata")),
+        structured=is_json(value.get("output_format")) or is_json(member(value.get("output_config"), "format")),
+        effort=member(value.get("thinking"), "type") in ("enabled", "adaptive"),
         stream=fields.flag(value.get("stream"), "stream"),
         max_tokens=fields.count(value.get("max_tokens"), "max_tokens"),
         messages=len(messages),
         tools=len(tools),
-        images=collected.images,
+        images=turns.images,
         temperature=fields.number(value.get("temperature"), "temperature"),
         top_p=fields.number(value.get("top_p"), "top_p"),
     )
 
 
-class _Collected:
-    """What the model reads, gathered block by block."""
+def _user(metadata: Json) -> str:
+    user = member(metadata, "user_id")
+    return user if type(user) is str else ""
 
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.images = 0
+
+class _Turns(Turns):
+    """The messages, block by block. What a server's own tools found stands in the answer, and is part of it."""
+
+    def read(self, messages: list[Any]) -> None:
+        for message in messages:
+            if type(message) is not dict:
+                fields.wrong("messages", "an array of objects")
+            MESSAGE.check(message)
+            role = message.get("role")
+            content = message.get("content")
+            start = self.content(content, "messages.content", role == "user")
+            if role == "user":
+                self.by_user(start)
+            elif role == "assistant":
+                self.by_model(start, content)
+            else:
+                self.by_system(start)
+
+    def spoken(self, answer: Any) -> str:
+        blocks = answer if type(answer) is list else ()
+        return first_text(block.get("text") for block in blocks if member(block, "type") == "text")
 
     def add(self, piece: str) -> None:
         if piece:
             self.text.append(piece)
 
-    def content(self, content: Any, param: str) -> None:
-        """A string or blocks; blocks hold blocks (tool results, documents), as deep as the body may be."""
+    def content(self, content: Any, param: str, asks: bool = False) -> int:
+        """A string or blocks; blocks hold blocks (tool results, documents), as deep as the body may be.
+
+        Returns where the pieces start, or where a user `asks`, those behind the last result of a tool.
+        """
+        start = len(self.text)
         if type(content) is str:
             self.add(content)
-            return
+            return start
         for block in fields.items(content, param):
             if type(block) is str:
                 self.add(block)
                 continue
             if type(block) is not dict:
                 fields.wrong(param, "an array of objects")
-            self.images += block.get("type") == "image"
+            kind = block.get("type")
+            self.images += kind == "image"
             for name in ("title", "text", "thinking", "context", "name"):
                 if name in block:
                     self.add(fields.text(block[name], f"{param}.{name}"))
@@ -128,6 +159,10 @@ class _Collected:
                     self.add(fields.text(source.get("data"), f"{param}.source"))
                 elif "content" in source:
                     self._inner(source["content"], param)
+            if asks and kind == "tool_result":
+                self.by_tool()
+                start = len(self.text)
+        return start
 
     def _inner(self, content: Any, param: str) -> None:
         self.content([content] if type(content) is dict else content, param)  # server tools' results hold one block

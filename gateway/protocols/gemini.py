@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from gateway.errors import Refusal
-from gateway.protocols import Answer, Call, Dialect, Json, Meter, Op, Path, Reader, Route
+from gateway.protocols import Answer, Call, Dialect, Json, Meter, Op, Path, Reader, Route, member, thinks
 from gateway.refusals import Vendor
 from gateway.usage import Usage
 from gateway.wire import fields
 from gateway.wire.fields import Names, Object
 from gateway.wire.json import parse
 from gateway.wire.meters import document_in, tokens
+from gateway.wire.turns import Turns, first_text
 
 __all__ = ["Gemini"]
 
@@ -57,21 +58,17 @@ CLAMPABLE: Mapping[str, tuple[Path, ...]] = {
     "logprobs": _places("generationConfig", "responseLogprobs"),
     "top_logprobs": _places("generationConfig", "logprobs"),
 }
-SPELLINGS = (
-    {name: _spellings(name) for name in ("systemInstruction", "generationConfig", "generateContentRequest")}
-    | {
-        name: _spellings(name)
-        for name in ("maxOutputTokens", "candidateCount", "topP", "responseLogprobs", "functionDeclarations")
-    }
-    | {
-        name: _spellings(name)
-        for name in ("inlineData", "fileData", "mimeType", "functionCall", "functionResponse", "executableCode")
-    }
-    | {
-        "codeExecutionResult": _spellings("codeExecutionResult"),
-        "parametersJsonSchema": _spellings("parametersJsonSchema"),
-    }
-)
+SPELLINGS = {
+    name: _spellings(name)
+    for name in (
+        *("systemInstruction", "generationConfig", "generateContentRequest"),
+        *("maxOutputTokens", "candidateCount", "topP", "responseLogprobs", "responseMimeType"),
+        *("responseSchema", "responseJsonSchema", "thinkingConfig"),
+        *("thinkingBudget", "thinkingLevel", "includeThoughts"),
+        *("inlineData", "fileData", "mimeType", "functionCall", "functionResponse"),
+        *("executableCode", "codeExecutionResult", "functionDeclarations", "parametersJsonSchema"),
+    )
+}
 
 
 class Gemini(Dialect):
@@ -106,8 +103,9 @@ class Gemini(Dialect):
             FIELDS.check(request)
         config = fields.obj(_get(request, "generationConfig"), "generationConfig")
         CONFIG.check(config)
-        collected = _Collected()
-        collected.content(_get(request, "systemInstruction"), "systemInstruction")
+        turns = _Turns()
+        turns.content(_get(request, "systemInstruction"), "systemInstruction")
+        turns.by_system(0)
         contents = [*fields.items(value.get("contents"), "contents")]
         if request is not value:
             contents += fields.items(request.get("contents"), "contents")
@@ -115,26 +113,37 @@ class Gemini(Dialect):
             contents.append(value["content"])
         for each in fields.items(value.get("requests"), "requests"):
             contents.append(fields.obj(each, "requests").get("content"))
-        for content in contents:
-            collected.content(content, "contents")
+        if route.op == "embeddings":
+            for content in contents:
+                turns.by_user(turns.content(content, "contents"))
+        else:
+            turns.read(contents)
         tools = 0
         for tool in fields.items(request.get("tools"), "tools"):
-            tools += collected.tool(fields.obj(tool, "tools"))
+            tools += turns.tool(fields.obj(tool, "tools"))
         alternatives = fields.count(config.get("logprobs"), "generationConfig.logprobs")
         asked = fields.flag(_get(config, "responseLogprobs"), "generationConfig.responseLogprobs")
         call = Call(
             op=route.op,
             model=model,
             body=value,
-            text=tuple(collected.text),
+            text=tuple(turns.text),
+            system=tuple(turns.system),
+            asked=tuple(turns.asked),
+            said=turns.said(),
+            answers=turns.answers,
+            results=turns.results,
+            structured=_structured(config),
+            seeded=type(config.get("seed")) is int,
+            effort=_effort(_given(config, "thinkingConfig")),
             stream=bool(route.stream),
             n=fields.count(_get(config, "candidateCount"), "generationConfig.candidateCount", 1, fields.MAX_CHOICES)
             or 1,
             max_tokens=fields.count(_get(config, "maxOutputTokens"), "generationConfig.maxOutputTokens"),
             messages=len(contents),
             tools=tools,
-            images=collected.images,
-            audio=collected.audio,
+            images=turns.images,
+            audio=turns.audio,
             temperature=fields.number(config.get("temperature"), "generationConfig.temperature"),
             top_p=fields.number(_get(config, "topP"), "generationConfig.topP"),
             logprobs=(alternatives or 0) if asked or alternatives else None,
@@ -158,19 +167,54 @@ def _get(value: Object, name: str) -> Any:
     return value[snake]
 
 
-class _Collected:
-    """What the model reads, gathered part by part."""
+def _given(value: Object, name: str) -> Any:
+    """The field in the spelling that says something; nothing is refused. None where there is neither."""
+    camel, snake = SPELLINGS[name]
+    found = value.get(camel)
+    return value.get(snake) if found is None else found
 
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.images = 0
-        self.audio = 0
+
+def _structured(config: Object) -> bool:
+    if not config:
+        return False
+    kind = _given(config, "responseMimeType")
+    if type(kind) is str and kind.lower() == "application/json":
+        return True
+    return type(_given(config, "responseSchema")) is dict or type(_given(config, "responseJsonSchema")) is dict
+
+
+def _effort(thinking: Json) -> bool:
+    """A budget (-1 lets the model choose, 0 is none), a level, or the thoughts themselves."""
+    if type(thinking) is not dict:
+        return False
+    budget, level = _given(thinking, "thinkingBudget"), _given(thinking, "thinkingLevel")
+    if type(budget) is int and budget:
+        return True
+    return (type(level) is str and thinks(level.lower())) or _given(thinking, "includeThoughts") is True
+
+
+class _Turns(Turns):
+    """The contents, part by part. What the model's own code printed stands in its answer, and is part of it."""
+
+    def read(self, contents: list[Any]) -> None:
+        for content in contents:
+            start = self.content(content, "contents")
+            if member(content, "role") == "model":
+                self.by_model(start, content)
+            else:  # user, function, or unset, which is a user
+                self.by_user(start)
+
+    def spoken(self, answer: Any) -> str:
+        parts = member(answer, "parts") or ()
+        return first_text(part.get("text") for part in parts if not part.get("thought"))
 
     def add(self, piece: str) -> None:
         if piece:
             self.text.append(piece)
 
-    def content(self, content: Any, param: str) -> None:
+    def content(self, content: Any, param: str) -> int:
+        """Returns where the pieces start that stand behind the last result of a tool."""
+        start = len(self.text)
         for part in fields.items(fields.obj(content, param).get("parts"), f"{param}.parts"):
             if type(part) is not dict:
                 fields.wrong(f"{param}.parts", "an array of objects")
@@ -187,9 +231,13 @@ class _Collected:
                 called = fields.obj(_get(part, name), f"{param}.parts.{name}")
                 self.add(fields.text(called.get("name"), f"{param}.parts.{name}.name"))
                 self.add(fields.compact(called.get(inner)))
+            if called:  # the response of a function, the last of the two
+                self.by_tool()
+                start = len(self.text)
             for name, inner in (("executableCode", "code"), ("codeExecutionResult", "output")):
                 code = fields.obj(_get(part, name), f"{param}.parts.{name}")
                 self.add(fields.text(code.get(inner), f"{param}.parts.{name}.{inner}"))
+        return start
 
     def tool(self, tool: Object) -> int:
         """Returns how many tools this one defines; what Google runs itself (search, code) is one."""

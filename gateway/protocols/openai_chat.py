@@ -3,13 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import Call, Dialect, Hider, Json, Meter, Op, Path, Reader, Route, biased, openai_path, user_of
+from gateway.protocols import (
+    Call,
+    Dialect,
+    Hider,
+    Json,
+    Meter,
+    Op,
+    Path,
+    Reader,
+    Route,
+    biased,
+    is_json,
+    openai_path,
+    thinks,
+    user_of,
+)
 from gateway.refusals import Vendor
 from gateway.wire import fields
 from gateway.wire.fields import Names
 from gateway.wire.json import edit, parse
 from gateway.wire.meters import document_in, is_usage_only, openai_usage
 from gateway.wire.sse import EventFilter
+from gateway.wire.turns import Turns
 
 __all__ = ["OpenAIChat"]
 
@@ -57,24 +73,23 @@ class OpenAIChat(Dialect):
         messages = fields.items(value.get("messages"), "messages")
         turns = _Turns()
         turns.read(messages)
-        text = turns.text
-        tools = _tools(value, text)
+        tools = _tools(value, turns.text)
         stream = fields.flag(value.get("stream"), "stream")
         call = Call(
             op="chat",
             model=route.model or model,
             body=value,
-            text=tuple(text),
+            text=tuple(turns.text),
             system=tuple(turns.system),
             asked=tuple(turns.asked),
-            said=turns.said,
+            said=turns.said(),
             answers=turns.answers,
             results=turns.results,
             user=user_of(value),
             bias=biased(value.get("logit_bias")),
-            structured=_structured(value.get("response_format")),
-            seeded=value.get("seed") is not None,
-            effort=value.get("reasoning_effort") not in (None, "none", "minimal"),
+            structured=is_json(value.get("response_format")),
+            seeded=type(value.get("seed")) is int,
+            effort=thinks(value.get("reasoning_effort")),
             stream=stream,
             n=fields.largest(value, CHOICES, 1, fields.MAX_CHOICES) or 1,
             max_tokens=fields.largest(value, CEILINGS),
@@ -117,19 +132,8 @@ def _logprobs(body: Mapping[str, Any]) -> int | None:
     return alternatives if fields.flag(asked, "logprobs") or alternatives else None
 
 
-def _structured(value: Json) -> bool:
-    return type(value) is dict and value.get("type") in ("json_object", "json_schema")
-
-
-class _Turns:
-    """What the model reads of the messages, and who says it."""
-
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.system: list[str] = []
-        self.asked: list[str] = []
-        self.said = ""
-        self.answers = self.results = self.images = self.audio = 0
+class _Turns(Turns):
+    """The messages, one by one."""
 
     def read(self, messages: list[Any]) -> None:
         text = self.text
@@ -147,16 +151,13 @@ class _Turns:
                 self._more(message)
             role = message.get("role")
             if role == "user":
-                self.asked += text[start:]
+                self.by_user(start)
             elif role == "assistant":
-                self.answers += 1
-                self.said = next((piece for piece in text[start:] if not piece.isspace()), "")
-                self.asked.clear()
+                self.by_model(start)
             elif role in ("tool", "function"):
-                self.results += 1
-                self.asked.clear()
+                self.by_tool()
             else:  # system, developer, and whatever a server takes for one of them
-                self.system += text[start:]
+                self.by_system(start)
 
     def _parts(self, content: Any) -> None:
         for part in fields.items(content, "messages.content"):

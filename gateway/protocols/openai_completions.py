@@ -3,7 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import Call, Dialect, Hider, Json, Meter, Op, Path, Reader, Route, openai_path
+from gateway.protocols import (
+    Call,
+    Dialect,
+    Hider,
+    Json,
+    Meter,
+    Op,
+    Path,
+    Reader,
+    Route,
+    biased,
+    is_json,
+    openai_path,
+    user_of,
+)
 from gateway.refusals import Vendor
 from gateway.wire import fields
 from gateway.wire.fields import Names
@@ -59,6 +73,7 @@ class OpenAICompletions(Dialect):
         model = fields.word(value.get("model"), "model")
         text: list[str] = []
         prompts, token_ids = _prompts(value.get("prompt"), text)
+        asked = tuple(text)
         suffix = fields.text(value.get("suffix"), "suffix")
         if suffix:
             text.append(suffix)
@@ -67,6 +82,11 @@ class OpenAICompletions(Dialect):
             model=route.model or model,
             body=value,
             text=tuple(text),
+            asked=asked,
+            user=user_of(value),
+            bias=biased(value.get("logit_bias")),
+            structured=is_json(value.get("response_format")),
+            seeded=type(value.get("seed")) is int,
             stream=stream,
             n=_choices(value) * max(1, prompts),  # each prompt is answered
             prompts=max(1, prompts),

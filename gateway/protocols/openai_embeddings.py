@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import Call, Dialect, Json, Meter, Op, Path, Reader, Route, openai_path
+from gateway.protocols import Call, Dialect, Json, Meter, Op, Path, Reader, Route, openai_path, user_of
 from gateway.refusals import Vendor
 from gateway.wire import fields
 from gateway.wire.fields import Names
@@ -32,10 +32,20 @@ class OpenAIEmbeddings(Dialect):
         if type(value) is not dict:
             fields.wrong("body", "a JSON object")
         FIELDS.check(value)
-        text: list[str] = []
-        token_ids = _inputs(value.get("input"), text)
+        collected: list[str] = []
+        token_ids = _inputs(value.get("input"), collected)
         model = fields.word(value.get("model"), "model")
-        return (Call("embeddings", route.model or model, value, tuple(text), token_ids=token_ids),)
+        text = tuple(collected)
+        call = Call(
+            op="embeddings",
+            model=route.model or model,
+            body=value,
+            text=text,
+            asked=text,
+            user=user_of(value),
+            token_ids=token_ids,
+        )
+        return (call,)
 
     def meter(self, route: Route, calls: Sequence[Call]) -> Meter:
         return _EmbeddingMeter()

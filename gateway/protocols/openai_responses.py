@@ -1,14 +1,29 @@
 """Pure. OpenAI Responses: a string or a list of items in, a list of items out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import Call, Dialect, Json, Meter, Op, Path, Reader, Route, openai_path
+from gateway.protocols import (
+    Call,
+    Dialect,
+    Json,
+    Meter,
+    Op,
+    Path,
+    Reader,
+    Route,
+    is_json,
+    member,
+    openai_path,
+    thinks,
+    user_of,
+)
 from gateway.refusals import Vendor
 from gateway.wire import fields
 from gateway.wire.fields import Names
 from gateway.wire.json import parse
 from gateway.wire.meters import document_in, openai_usage
+from gateway.wire.turns import Turns, first_text
 
 __all__ = ["OpenAIResponses"]
 
@@ -21,6 +36,8 @@ CLAMPABLE: Mapping[str, tuple[Path, ...]] = {
     "top_logprobs": (("top_logprobs",),),
 }
 ITEM = ("name", "arguments", "output", "input", "content", "summary", "text", "refusal", "code")
+OWN = frozenset(("reasoning", "item_reference", "compaction", "mcp_list_tools", "mcp_approval_request"))
+"""Types of items that the model or its server made, beside the calls of tools."""
 CLOSING = frozenset(("response.completed", "response.incomplete", "response.failed", "response.cancelled"))
 LOGPROBS = "message.output_text.logprobs"  # a value of `include`
 
@@ -43,39 +60,45 @@ class OpenAIResponses(Dialect):
             fields.wrong("body", "a JSON object")
         FIELDS.check(value)
         model = fields.word(value.get("model"), "model")
-        collected = _Collected()
-        collected.add(fields.text(value.get("instructions"), "instructions"))
+        turns = _Turns()
+        turns.add(fields.text(value.get("instructions"), "instructions"))
+        turns.by_system(0)
         given = value.get("input")
-        if type(given) is str:
-            collected.add(given)
-            messages = 1
-        else:
-            messages = len(fields.items(given, "input"))
-            for item in fields.items(given, "input"):
-                collected.item(item)
+        items = [given] if type(given) is str else fields.items(given, "input")
+        turns.read(items)
+        start = len(turns.text)
         variables = fields.obj(fields.obj(value.get("prompt"), "prompt").get("variables"), "prompt.variables")
         for variable in variables.values():
-            collected.content(variable, "prompt.variables")
+            turns.content(variable, "prompt.variables")
+        turns.asked += turns.text[start:]
         tools = fields.items(value.get("tools"), "tools")
         for tool in tools:
             definition = fields.obj(tool, "tools")
-            collected.add(fields.text(definition.get("name"), "tools.name"))
-            collected.add(fields.text(definition.get("description"), "tools.description"))
-            collected.add(fields.compact(definition.get("parameters")))
+            turns.add(fields.text(definition.get("name"), "tools.name"))
+            turns.add(fields.text(definition.get("description"), "tools.description"))
+            turns.add(fields.compact(definition.get("parameters")))
         alternatives = fields.count(value.get("top_logprobs"), "top_logprobs")
         asked = LOGPROBS in fields.items(value.get("include"), "include")
         call = Call(
             op="chat",
             model=route.model or model,
             body=value,
-            text=tuple(collected.text),
+            text=tuple(turns.text),
+            system=tuple(turns.system),
+            asked=tuple(turns.asked),
+            said=turns.said(),
+            answers=max(turns.answers, int(_continues(value))),
+            results=turns.results,
+            user=user_of(value),
+            structured=is_json(member(value.get("text"), "format")),
+            effort=_effort(value.get("reasoning")),
             stream=fields.flag(value.get("stream"), "stream"),
             background=fields.flag(value.get("background"), "background"),
             max_tokens=fields.count(value.get("max_output_tokens"), "max_output_tokens"),
-            messages=messages,
+            messages=len(items),
             tools=len(tools),
-            images=collected.images,
-            audio=collected.audio,
+            images=turns.images,
+            audio=turns.audio,
             temperature=fields.number(value.get("temperature"), "temperature"),
             top_p=fields.number(value.get("top_p"), "top_p"),
             logprobs=(alternatives or 0) if asked or alternatives else None,
@@ -98,13 +121,67 @@ class OpenAIResponses(Dialect):
         return edits
 
 
-class _Collected:
-    """What the model reads, gathered item by item."""
+def _continues(body: Mapping[str, Any]) -> bool:
+    """Whether the server holds a history that this body continues."""
+    before, conversation = body.get("previous_response_id"), body.get("conversation")
+    return (type(before) is str and before != "") or (type(conversation) in (str, dict) and bool(conversation))
 
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.images = 0
-        self.audio = 0
+
+def _effort(reasoning: Json) -> bool:
+    """An effort that thinks, or a summary of the thoughts."""
+    if type(reasoning) is not dict:
+        return False
+    if type(reasoning.get("summary")) is str or type(reasoning.get("generate_summary")) is str:
+        return True
+    return thinks(reasoning.get("effort"))
+
+
+def _speaker(item: Any) -> str:
+    """The role that a message names; for other items, whose they are by their type."""
+    if type(item) is not dict:
+        return "user"
+    role, kind = item.get("role"), item.get("type")
+    if type(role) is str:
+        return role
+    if type(kind) is not str:
+        return "user"
+    if kind.endswith("_output"):
+        return "tool"
+    return "assistant" if kind.endswith("_call") or kind in OWN else "user"
+
+
+def _texts(content: Any) -> Iterator[Any]:
+    """The texts of a message's content: a string, one part, or parts."""
+    for part in content if type(content) is list else (content,):
+        yield part if type(part) is str else member(part, "text")
+
+
+class _Turns(Turns):
+    """The items, one by one. Items of the model in a row (its thoughts, calls, messages) are one answer."""
+
+    def read(self, items: list[Any]) -> None:
+        first = 0
+        answer: list[Any] = []
+        for item in items:
+            speaker = _speaker(item)
+            start = len(self.text)
+            if speaker == "assistant":
+                first = first if answer else start
+                answer.append(item)
+            elif answer:
+                self.by_model(first, answer)
+                answer = []
+            self.item(item)
+            if speaker == "user":
+                self.by_user(start)
+            elif speaker == "tool":
+                self.by_tool()
+            elif speaker != "assistant":
+                self.by_system(start)
+
+    def spoken(self, answer: Any) -> str:
+        messages = [item for item in answer or () if item.get("role") == "assistant"]
+        return first_text(text for message in messages for text in _texts(message.get("content")))
 
     def add(self, piece: str) -> None:
         if piece:

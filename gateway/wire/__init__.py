@@ -1,1 +1,1 @@
-"""Pure. Bytes and values: strict JSON, server-sent events, content codings, request targets."""
+"""Pure. Bytes and values: strict JSON, server-sent events, content codings, request targets, turns."""
