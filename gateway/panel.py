@@ -113,11 +113,12 @@ class Panel:
         if seen.asks:
             each = seen.distinct / len(seen.asks)
             for ask in seen.asks:
+                stands = each * ASKS.one_in(slab.bytes, 0)
                 before = ASKS.add(slab.bytes, 0, ask)
                 if before is not None:
-                    counts[self._looked] += each
+                    counts[self._looked] += stands
                     if not before:
-                        counts[self._fresh] += each
+                        counts[self._fresh] += stands
             if seen.distinct < weight:  # lines of a batch that ask what others of it do
                 counts[self._looked] += weight - seen.distinct
         self._share(slab)

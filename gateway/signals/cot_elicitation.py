@@ -37,6 +37,13 @@ class CotElicitation(Signal):
     def readings(self) -> tuple[Read, ...]:
         elicits, reasons = self.at
         return (
-            share("elicitation_share", "of the week's generating requests those that want the reasoning written out", "want the reasoning written out", elicits),
-            share("steps_share", "of the week's generating requests those that ask for steps", "ask for steps", reasons),
+            share(
+                "elicitation_share",
+                "of the week's generating requests those that want the reasoning written out",
+                "want the reasoning written out",
+                elicits,
+            ),
+            share(
+                "steps_share", "of the week's generating requests those that ask for steps", "ask for steps", reasons
+            ),
         )

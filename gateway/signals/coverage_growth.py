@@ -47,16 +47,18 @@ class CoverageGrowth(Signal):
         new, looked = self.at
         weight = slab.weight / len(seen.pieces)
         for piece in seen.pieces:
+            stands = weight * PIECES.one_in(slab.bytes, self.start)
             before = PIECES.add(slab.bytes, self.start, piece)
             if before is None:
                 continue
             if before:
                 decay = faded(slab, self.when[1], WEEK)
-                if FRAMES.add(slab.bytes, self.start + PIECES.size, piece, slab.weight, decay) > FRAME * slab.generating:
+                count = FRAMES.add(slab.bytes, self.start + PIECES.size, piece, slab.weight, decay)
+                if count > FRAME * slab.generating:
                     continue
             else:
-                slab.counts[new] += weight
-            slab.counts[looked] += weight
+                slab.counts[new] += stands
+            slab.counts[looked] += stands
 
     def readings(self) -> tuple[Read, ...]:
         new, looked = self.at

@@ -36,6 +36,16 @@ class DataGeneration(Signal):
     def readings(self) -> tuple[Read, ...]:
         generates, invents = self.at
         return (
-            share("generation_share", "of the week's generating requests those that ask for material to train a model on", "ask for material to train a model on", generates),
-            share("invention_share", "of the week's generating requests those that ask for invented items", "ask for invented items", invents),
+            share(
+                "generation_share",
+                "of the week's generating requests those that ask for material to train a model on",
+                "ask for material to train a model on",
+                generates,
+            ),
+            share(
+                "invention_share",
+                "of the week's generating requests those that ask for invented items",
+                "ask for invented items",
+                invents,
+            ),
         )

@@ -36,6 +36,16 @@ class PreferenceHarvest(Signal):
     def readings(self) -> tuple[Read, ...]:
         prefers, grades = self.at
         return (
-            share("preference_share", "of the week's generating requests those that have answers compared", "have answers compared", prefers),
-            share("grading_share", "of the week's generating requests those that have an answer graded", "have an answer graded", grades),
+            share(
+                "preference_share",
+                "of the week's generating requests those that have answers compared",
+                "have answers compared",
+                prefers,
+            ),
+            share(
+                "grading_share",
+                "of the week's generating requests those that have an answer graded",
+                "have an answer graded",
+                grades,
+            ),
         )

@@ -38,6 +38,13 @@ class PublicCorpus(Signal):
     def readings(self) -> tuple[Read, ...]:
         banked, tested = self.at
         return (
-            share("bank_share", "of the week's generating requests those from a public bank", "come from a public bank", banked),
-            share("bank_test_share", "of these those from a split for evaluation", "are for evaluation", tested, banked),
+            share(
+                "bank_share",
+                "of the week's generating requests those from a public bank",
+                "come from a public bank",
+                banked,
+            ),
+            share(
+                "bank_test_share", "of these those from a split for evaluation", "are for evaluation", tested, banked
+            ),
         )
