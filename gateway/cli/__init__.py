@@ -19,6 +19,7 @@ COMMANDS = {
     "config": "Show every setting, its value and where it came from.",
     "replay": "Judge recorded requests again, by the same policy or another.",
     "explain": "Say why a request was treated as it was, and what an account did.",
+    "signals": "Say what each signal measures, what evades it, and who looks alike without guilt.",
     "verify": "Prove that no row of a ledger was changed or removed.",
     "erase": "Erase an account from a ledger, which stays provable.",
     "keys": "Make API keys and the hashes that the accounts file holds.",

@@ -1,4 +1,7 @@
-"""policies/README.md and the shipped files say what the loader does."""
+"""policies/README.md and the shipped files say what the loader does.
+
+`python -m tests.policy.test_readme` writes the page's tables of names and of signals anew.
+"""
 
 import re
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 
 from gateway.accounts import KNOWN as ACCOUNT_KEYS
 from gateway.accounts import check_accounts
+from gateway.catalogue import reference as signals
 from gateway.documents import parse, render
 from gateway.files import resolver
 from gateway.policy import check as checks
@@ -21,7 +25,9 @@ from gateway.stores.memory import MemoryLimits
 from gateway.trials import run
 
 ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "policies" / "README.md").read_text()
+PAGE = ROOT / "policies" / "README.md"
+README = PAGE.read_text()
+TABLES = {"names": reference, "signals": signals}
 DEFAULT = (ROOT / "policies" / "default.yaml").read_text()
 shipped = resolver(ROOT / "policies")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
@@ -60,10 +66,16 @@ def test_every_key_of_the_accounts_file_is_explained() -> None:
     assert [key for key in ACCOUNT_KEYS if f"`{key}`" not in README] == []
 
 
-def test_the_table_of_names_is_the_programs() -> None:
-    begin = README.index("<!-- names: begin")
-    table = README[README.index("\n", begin) + 1 : README.index("<!-- names: end")]
-    assert table == reference()
+def table_of(name: str) -> tuple[int, int]:
+    """Where a table of the page begins and ends."""
+    begin = README.index(f"<!-- {name}: begin")
+    return README.index("\n", begin) + 1, README.index(f"<!-- {name}: end")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_the_programs(name: str) -> None:
+    begin, end = table_of(name)
+    assert README[begin:end] == TABLES[name](), "run: python -m tests.policy.test_readme"
 
 
 def test_every_example_of_the_readme_keeps_its_own_tests() -> None:
@@ -147,3 +159,10 @@ def test_an_editor_and_the_loader_refuse_alike(text: str) -> None:
     assert check(text, "a.yaml", nothing) != []
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(parse(text, "a.yaml").data, schema())
+
+
+if __name__ == "__main__":
+    for name, written in TABLES.items():
+        begin, end = table_of(name)
+        README = README[:begin] + written() + README[end:]
+    PAGE.write_text(README)
