@@ -36,6 +36,7 @@ class Panel:
 
     def __init__(self, signals: Mapping[str, Signal]) -> None:
         self.signals = dict(signals)
+        self._marks: dict[str, list[int]] = {}  # mark -> the counters that count it
         stamps = len(STAMPS)
         wanted: list[tuple[Signal | None, str, Span]] = [(None, name, span) for name, span in SHARED]
         sketch = ASKS.size
@@ -44,21 +45,22 @@ class Panel:
             stamps += len(signal.stamps)
             signal.start = sketch
             sketch += signal.sketch
-            wanted += [(signal, name, span) for name, span in signal.counters]
+            wanted += [(signal, name, span) for name, span in _counters(signal)]
         ordered = sorted(wanted, key=lambda each: ORDER.index(each[2]))
-        places: dict[tuple[int, str], int] = {
-            (id(owner), name): at for at, (owner, name, _) in enumerate(ordered)
-        }
+        places = {(id(owner), name): at for at, (owner, name, _) in enumerate(ordered)}
         for signal in self.signals.values():
-            signal.at = tuple(places[id(signal), name] for name, _ in signal.counters)
+            signal.at = tuple(places[id(signal), name] for name, _ in _counters(signal))
+            for mark in signal.marks:
+                self._marks.setdefault(mark, []).append(places[id(signal), mark])
         day, week, looked, fresh = (places[id(None), name] for name, _ in SHARED)
         self._day, self._week, self._looked, self._fresh = day, week, looked, fresh
         self._ends = [sum(1 for each in ordered if ORDER.index(each[2]) <= at) for at in range(3)]
         self._stamps, self._counters, self._sketch = stamps, len(ordered), sketch
         self._head = Struct(f"<B{stamps}q{len(ordered)}f")
         self.size = self._head.size + sketch
-        self._asked = [signal.asked for signal in self.signals.values()]
-        self._malformed = [signal.asked for signal in self.signals.values() if signal.malformed]
+        asked = [signal for signal in self.signals.values() if type(signal).asked is not Signal.asked]
+        self._asked = [signal.asked for signal in asked]
+        self._malformed = [signal.asked for signal in asked if signal.malformed]
         self._ended = [
             signal.ended for signal in self.signals.values() if type(signal).ended is not Signal.ended
         ]
@@ -106,6 +108,11 @@ class Panel:
         if seen.op in GENERATES:
             counts[self._week] += weight
             counts[self._day] += weight
+            counted = self._marks
+            for mark, hits in seen.marks.items():
+                if mark in counted:
+                    for at in counted[mark]:
+                        counts[at] += hits
         period = slab.now // PERIOD
         if period != slab.times[1]:
             ASKS.turn(slab.bytes, 0)
@@ -164,3 +171,8 @@ class Panel:
         slab.generating, slab.generating_day = counts[self._week], counts[self._day]
         looked = counts[self._looked]
         slab.fresh = counts[self._fresh] / looked if looked else 1.0
+
+
+def _counters(signal: Signal) -> list[tuple[str, Span]]:
+    """The counters of a signal: those of its marks, then its own."""
+    return [*((mark, "week") for mark in signal.marks), *signal.counters]

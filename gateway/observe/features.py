@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.banks import bank_of
+from gateway.banks import BANKS, bank_of
 from gateway.observe.params import spelled, vector
 from gateway.observe.phrases import marks as phrases_in
 from gateway.observe.prints import Prints
@@ -23,6 +23,7 @@ MAX_BIASED = 64  # token ids an observation
 FRAME = 3  # words that make a head or a tail
 WIDE = 5  # alternatives a token: more than these serve no confidence; OpenAI's completions give no more
 TINY = 2  # tokens: an answer that is nothing but the next token
+TESTS = frozenset(bank.id for bank in BANKS if bank.kind == "test")
 GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 
 
@@ -80,6 +81,8 @@ def features(call: Call, prints: Prints) -> Features:
         _shape(call, marks, bool(asked))
     if bank:
         marks["banked"] = 1
+        if bank in TESTS:
+            marks["tested"] = 1
     body: Any = call.body
     plain = type(body) is dict
     return Features(

@@ -20,7 +20,23 @@ from typing import ClassVar, Literal, NamedTuple
 from gateway.identity import Caller
 from gateway.observe import Observation
 
-__all__ = ["DAY", "GENERATES", "HOUR", "SPANS", "WEEK", "Ended", "Read", "Signal", "Slab", "Span", "Unit", "faded", "share"]
+__all__ = [
+    "DAY",
+    "GENERATES",
+    "HOUR",
+    "SPANS",
+    "WEEK",
+    "Ended",
+    "Read",
+    "Signal",
+    "Slab",
+    "Span",
+    "Unit",
+    "faded",
+    "left",
+    "share",
+    "worthwhile",
+]
 
 Span = Literal["hour", "day", "week", "ever"]
 Unit = Literal["", "share", "requests", "tokens", "bytes", "duration", "dB"]
@@ -34,6 +50,8 @@ SPANS: dict[str, int] = {"hour": HOUR, "day": DAY, "week": WEEK}
 
 GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 """Operations whose answer a model writes."""
+
+ENOUGH = 64  # tokens; fewer make a label, a name, a yes or no
 
 
 class Slab:
@@ -99,18 +117,18 @@ class Signal(ABC):
     code: ClassVar[str]  # of the catalogue, as "C6"
     family: ClassVar[str]  # content, params, response, timing, account, network, campaign
     counters: ClassVar[tuple[tuple[str, Span], ...]] = ()  # name and time constant of each decayed count (32-bit float)
+    marks: ClassVar[tuple[str, ...]] = ()  # counters of a week that count the requests with the mark of their name
     stamps: ClassVar[tuple[str, ...]] = ()  # names of points in time (64-bit, µs)
     sketch: ClassVar[int] = 0  # bytes of anything else
     monotone: ClassVar[bool] = True  # more of what it counts never lowers its first reading
     malformed: ClassVar[bool] = False  # whether it is stepped for requests that were refused unread
 
     def __init__(self) -> None:
-        self.at: tuple[int, ...] = ()  # places of the counters in `Slab.counts`, in their order
+        self.at: tuple[int, ...] = ()  # places in `Slab.counts`: of the marks, then of the counters, in their order
         self.when: tuple[int, ...] = ()  # places of the stamps in `Slab.times`
         self.start = 0  # place of the sketch in `Slab.bytes`
 
-    @abstractmethod
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
+    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:  # noqa: B027 - where marks are all
         """A request has been observed. `seen` of a batch counts for `slab.weight` requests."""
 
     def ended(self, slab: Slab, seen: Observation, end: Ended) -> None:  # noqa: B027 - most signals don't need it
@@ -154,6 +172,21 @@ def share(
 
 def faded(slab: Slab, stamp: int, span: int) -> float:
     """What is left of a count that a sketch last touched at a stamp; the stamp is set to now."""
+    rest = left(slab, stamp, span)
+    slab.times[stamp] = slab.now
+    return rest
+
+
+def left(slab: Slab, stamp: int, span: int) -> float:
+    """What is left of a count that a sketch last touched at a stamp."""
     last, now = slab.times[stamp], slab.now
-    slab.times[stamp] = now
     return exp((last - now) / span) if 0 < last < now else 1.0
+
+
+def worthwhile(seen: Observation, end: Ended) -> bool:
+    """Whether an answer holds more than its question did: a choice has `ENOUGH` tokens, and half the prompt's length.
+
+    Of a batch, or of several prompts in one request, the mean decides.
+    """
+    written = end.output / max(1, seen.n)
+    return end.ok and written >= ENOUGH and 2.0 * written * max(1, seen.lines, seen.prompts) >= end.input

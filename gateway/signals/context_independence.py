@@ -13,11 +13,7 @@ look-alikes  every batch job: classification, translation, evaluation
 source       the catalogue's C3
 """
 
-from typing import ClassVar
-
-from gateway.identity import Caller
-from gateway.observe import Observation
-from gateway.signals import GENERATES, Read, Signal, Slab, Span, share
+from gateway.signals import Read, Signal, share
 
 __all__ = ["ContextIndependence"]
 
@@ -36,14 +32,7 @@ class ContextIndependence(Signal):
 
     code = "C3"
     family = "content"
-    counters: ClassVar[tuple[tuple[str, Span], ...]] = tuple((mark, "week") for mark in MARKS)
-
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        if seen.op in GENERATES:
-            counts, marks = slab.counts, seen.marks
-            for at, mark in zip(self.at, MARKS, strict=True):
-                if mark in marks:
-                    counts[at] += marks[mark]
+    marks = tuple(MARKS)
 
     def readings(self) -> tuple[Read, ...]:
         return tuple(

@@ -13,11 +13,7 @@ source       Google GTIG's AI threat tracker of February 2026 (coercion of reaso
              the phrases are listed in `observe/phrases.py`
 """
 
-from typing import ClassVar
-
-from gateway.identity import Caller
-from gateway.observe import Observation
-from gateway.signals import GENERATES, Read, Signal, Slab, Span, share
+from gateway.signals import Read, Signal, share
 
 __all__ = ["CotElicitation"]
 
@@ -27,12 +23,7 @@ class CotElicitation(Signal):
 
     code = "C6"
     family = "content"
-    counters: ClassVar[tuple[tuple[str, Span], ...]] = (("elicits", "week"), ("reasons", "week"))
-
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        if seen.op in GENERATES:
-            for (mark, _), at in zip(self.counters, self.at, strict=True):
-                slab.counts[at] += seen.marks.get(mark, 0)
+    marks = ("elicits", "reasons")
 
     def readings(self) -> tuple[Read, ...]:
         elicits, reasons = self.at

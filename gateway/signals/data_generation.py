@@ -12,11 +12,7 @@ source       Wang et al., Self-Instruct; Xu et al., WizardLM (Evol-Instruct); Ge
              listed in `observe/phrases.py`
 """
 
-from typing import ClassVar
-
-from gateway.identity import Caller
-from gateway.observe import Observation
-from gateway.signals import GENERATES, Read, Signal, Slab, Span, share
+from gateway.signals import Read, Signal, share
 
 __all__ = ["DataGeneration"]
 
@@ -26,12 +22,7 @@ class DataGeneration(Signal):
 
     code = "C7"
     family = "content"
-    counters: ClassVar[tuple[tuple[str, Span], ...]] = (("generates", "week"), ("invents", "week"))
-
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        if seen.op in GENERATES:
-            for (mark, _), at in zip(self.counters, self.at, strict=True):
-                slab.counts[at] += seen.marks.get(mark, 0)
+    marks = ("generates", "invents")
 
     def readings(self) -> tuple[Read, ...]:
         generates, invents = self.at

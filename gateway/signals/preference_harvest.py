@@ -12,11 +12,7 @@ source       Zheng et al., Judging LLM-as-a-judge; Cui et al., UltraFeedback; An
              (rubric-based grading); the phrases are listed in `observe/phrases.py`
 """
 
-from typing import ClassVar
-
-from gateway.identity import Caller
-from gateway.observe import Observation
-from gateway.signals import GENERATES, Read, Signal, Slab, Span, share
+from gateway.signals import Read, Signal, share
 
 __all__ = ["PreferenceHarvest"]
 
@@ -26,12 +22,7 @@ class PreferenceHarvest(Signal):
 
     code = "C8"
     family = "content"
-    counters: ClassVar[tuple[tuple[str, Span], ...]] = (("prefers", "week"), ("grades", "week"))
-
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        if seen.op in GENERATES:
-            for (mark, _), at in zip(self.counters, self.at, strict=True):
-                slab.counts[at] += seen.marks.get(mark, 0)
+    marks = ("prefers", "grades")
 
     def readings(self) -> tuple[Read, ...]:
         prefers, grades = self.at

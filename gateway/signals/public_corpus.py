@@ -12,11 +12,7 @@ look-alikes  evaluation (test splits), education, researchers
 source       contamination checks by n-grams, as in Brown et al., Language models are few-shot learners (2020)
 """
 
-from typing import ClassVar
-
-from gateway.identity import Caller
-from gateway.observe import Observation
-from gateway.signals import GENERATES, Read, Signal, Slab, Span, share
+from gateway.signals import Read, Signal, share
 
 __all__ = ["PublicCorpus"]
 
@@ -26,14 +22,7 @@ class PublicCorpus(Signal):
 
     code = "C10"
     family = "content"
-    counters: ClassVar[tuple[tuple[str, Span], ...]] = (("banked", "week"), ("tested", "week"))
-
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        hits = seen.marks.get("banked", 0)
-        if hits and seen.op in GENERATES:
-            slab.counts[self.at[0]] += hits
-            if seen.bank.endswith("-test"):
-                slab.counts[self.at[1]] += hits
+    marks = ("banked", "tested")
 
     def readings(self) -> tuple[Read, ...]:
         banked, tested = self.at
