@@ -23,9 +23,9 @@ class Seen:
     Since 32 bits of each are kept, what never came is taken for what did with a probability of at most
     2 * entries / 2^(32 - level): some 6e-5 after 100,000 different ones in a table of 62.
 
-    There are two tables of `entries`: this period's, and the one before. What one of them would not hold isn't answered,
-    else whatever comes again after a turn would be new. State: 4 + 8 * entries bytes, as level and number of entries of
-    both, then the tables.
+    There are two tables of `entries`: this period's, and the one before. What one of them would not hold isn't
+    answered, else whatever comes again after a turn would be new. State: 4 + 8 * entries bytes, as level and number of
+    entries of both, then the tables.
     """
 
     def __init__(self, entries: int) -> None:
@@ -100,7 +100,7 @@ class Common:
         self.size = self._struct.size
 
     def add(self, data: bytearray, start: int, print_: int, weight: float, decay: float) -> float:
-        """One more of this fingerprint, after all that is there has decayed by a factor; its count, 0 if it has none."""
+        """One more of this fingerprint, after all that is there has decayed by a factor; its count, 0 = it has none."""
         entry = print_ & MASK or 1
         pairs = list(self._struct.unpack_from(data, start))
         free = least = -1
@@ -178,8 +178,8 @@ class Bits:
 
     Looked at are the numbers whose mix has `level` zero bits at its end; each has one of `bits` bits. When three in
     four are set, the level rises by one and all are cleared. So what comes again and again is new at most once a level,
-    however much there is of it, and what is always new stays visible. State: 3 + bits / 8 bytes, as level, bits that are
-    set, the bits.
+    however much there is of it, and what is always new stays visible. State: 3 + bits / 8 bytes, as level, number of
+    bits that are set, the bits.
     """
 
     def __init__(self, bits: int) -> None:
