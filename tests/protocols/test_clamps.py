@@ -12,10 +12,12 @@ from gateway.actions import Clamped
 from gateway.dialects import DIALECTS
 from gateway.errors import Refusal
 from gateway.observe import observe
+from gateway.observe.prints import Prints
 from gateway.policy.effects import clamped
 from gateway.protocols import Call, Route
 from gateway.wire.json import edit
 
+PRINTS = Prints(b"pepper")
 PATHS = {
     "anthropic_messages": "/v1/messages",
     "gemini": "/v1beta/models/gemini-2.5-flash:generateContent",
@@ -90,7 +92,7 @@ def call_of(name: str, body: bytes) -> Call:
 
 
 def judged(name: str, body: bytes, bounds: dict[str, Any]) -> dict[str, Clamped]:
-    return clamped(bounds, observe(route_of(name), (call_of(name, body),), len(body)))
+    return clamped(bounds, observe(route_of(name), (call_of(name, body),), len(body), PRINTS))
 
 
 def acted(name: str, body: bytes, clamp: dict[str, Clamped]) -> bytes:
