@@ -8,23 +8,31 @@ import msgspec
 
 from gateway.decide import Verdict
 from gateway.policy.conditions.expressions import names_in
-from gateway.policy.model import Evidence, Policy
+from gateway.policy.evidence import family
+from gateway.policy.model import Policy, Scorecard
 from tests.evaluation.metrics import RANKS, Case
 from tests.evaluation.replaying import Track
 from tests.evaluation.report import grid
 
-__all__ = ["Account", "Line", "described", "lines_by_family", "told"]
+__all__ = ["Account", "Line", "Score", "described", "lines_by_family", "told"]
 
 BENIGN = 20  # of the highest scores
 
 
 class Line(msgspec.Struct):
-    """One line of evidence at an account's highest score, and the readings that it came from."""
+    """One line of evidence, and the readings that it came from."""
 
     id: str
     db: float
     family: str
     read: dict[str, float]
+
+
+class Score(msgspec.Struct):
+    """What a score was made of."""
+
+    families: dict[str, float]  # dB that each counted, the strongest first
+    evidence: list[Line]  # the strongest first
 
 
 class Account(msgspec.Struct):
@@ -42,15 +50,15 @@ class Account(msgspec.Struct):
     action: str  # what that was
     share: float  # of output tokens, until then
     limited: int  # requests that a limit refused
-    evidence: list[Line]  # at the highest score, strongest first
+    highest: Score
     ended: float  # dB, of the last request
-    at_end: list[Line]
+    at_end: Score
 
 
 def described(policy: Policy, cases: Iterable[Case], tracks: Mapping[str, Track]) -> list[Account]:
     """Every account: extraction by family and falling score, then benign by falling score."""
     words = {rank: word for word, rank in RANKS.items() if word != "reject"}
-    lines = {card.id: {line.id: line for line in card.evidence} for card in policy.scorecards}
+    cards = {card.id: card for card in policy.scorecards}
     found = []
     for case in cases:
         track, first = tracks[case.account], case.first
@@ -68,9 +76,9 @@ def described(policy: Policy, cases: Iterable[Case], tracks: Mapping[str, Track]
                 action="" if first is None else words[case.ranks[first - 1]],
                 share=case.share,
                 limited=track.limited,
-                evidence=_evidence(policy, lines, track.verdict),
+                highest=_score(policy, cards, track.verdict),
                 ended=case.scores[-1],
-                at_end=_evidence(policy, lines, track.last),
+                at_end=_score(policy, cards, track.last),
             )
         )
     return sorted(
@@ -91,33 +99,44 @@ def told(found: Sequence[Account]) -> str:
 
 
 def lines_by_family(found: Iterable[Account]) -> str:
-    """dB of each line of evidence at the highest score: the median over a family's accounts."""
+    """dB of each line of evidence at the highest score: the median over those of a family that were scored at all."""
     families: dict[tuple[bool, str], list[dict[str, float]]] = {}
     for each in found:
-        families.setdefault((each.label == "benign", each.family), []).append({e.id: e.db for e in each.evidence})
+        if each.judged is not None:
+            at_highest = {line.id: line.db for line in each.highest.evidence}
+            families.setdefault((each.label == "benign", each.family), []).append(at_highest)
     names = sorted({name for accounts in families.values() for account in accounts for name in account})
-    rows = [["median dB of a line", *(str(at) for at in range(1, len(names) + 1))]]
-    for (benign, family), accounts in sorted(families.items()):
+    rows = [["median dB of a line", "scored", *(str(at) for at in range(1, len(names) + 1))]]
+    for (benign, kind), accounts in sorted(families.items()):
         cells = (median(account.get(name, 0.0) for account in accounts) for name in names)
-        rows.append([f"{family}{' (benign)' if benign else ''}", *(f"{db:.1f}" if db else "." for db in cells)])
+        known = [f"{kind}{' (benign)' if benign else ''}", str(len(accounts))]
+        rows.append([*known, *(f"{db:.1f}" if db else "." for db in cells)])
     return "\n".join([*grid(rows), "", *(f"{at:3} {name}" for at, name in enumerate(names, 1))]) + "\n"
 
 
-def _evidence(policy: Policy, lines: Mapping[str, Mapping[str, Evidence]], verdict: Verdict) -> list[Line]:
-    """The lines of the card with the highest score."""
+def _score(policy: Policy, cards: Mapping[str, Scorecard], verdict: Verdict) -> Score:
+    """Of the card with the highest score."""
     if not verdict.scores:
-        return []
-    card = max(verdict.scores, key=lambda name: verdict.scores[name])
-    found = []
-    for name, db in verdict.evidence.get(card, {}).items():
-        line = lines[card][name]
-        if line.kind == "rate":
-            names: Iterable[str] = (f"{line.text}.hits", f"{line.text}.of")
-        else:
-            names = names_in(policy.engine.parsed[line.text])
-        readings = verdict.readings
-        found.append(Line(name, db, line.family, {each: readings[each] for each in names if each in readings}))
-    return sorted(found, key=lambda each: (-abs(each.db), each.id))
+        return Score({}, [])
+    card = cards[max(verdict.scores, key=lambda name: verdict.scores[name])]
+    counted = verdict.evidence.get(card.id, {})
+    found, pieces = [], dict[str, list[tuple[float, float]]]()
+    for line in card.evidence:
+        db = counted.get(line.id)
+        if db is None:
+            continue
+        names = {f"{line.text}.hits", f"{line.text}.of"}
+        if line.kind != "rate":
+            names = set(names_in(policy.engine.parsed[line.text]))
+        found.append(Line(line.id, db, line.family, {k: v for k, v in verdict.readings.items() if k in names}))
+        pieces.setdefault(line.family, []).append((db, line.ceiling))
+    sums = {
+        name: round(family(each, ceiling=card.families[name].ceiling, correlation=card.families[name].correlation), 2)
+        for name, each in pieces.items()
+    }
+    return Score(
+        dict(sorted(sums.items(), key=lambda pair: -pair[1])), sorted(found, key=lambda each: (-each.db, each.id))
+    )
 
 
 def _falling(each: Account) -> tuple[float, float, str]:
@@ -132,14 +151,21 @@ def _told(each: Account) -> str:
         done += f", {each.limited} refused by limits"
     score = "not scored" if each.judged is None else f"{each.judged:+7.2f} dB at #{each.at}"
     head = f"{each.account}  {each.family:16} {each.requests:5} requests  {score}; {done}"
-    told = f"{head}\n    {_lines(each.evidence)}"
+    told = [head, *_lines(each.highest)]
     if each.label != "benign" and each.acted is None and each.judged is not None and each.at < each.requests:
-        told += f"\n    at the end {each.ended:+.2f} dB: {_lines(each.at_end)}"
+        told += [f"    {each.ended:+.2f} dB at the end", *_lines(each.at_end)]
+    return "\n".join(told)
+
+
+def _lines(score: Score) -> list[str]:
+    """A family a line: what speaks for it with its readings, and what speaks against it."""
+    told = []
+    for name, db in score.families.items():
+        own = [line for line in score.evidence if line.family == name]
+        raised = [f"{line.id} {line.db:+.1f}{_read(line)}" for line in own if line.db > 0]
+        lowered = [f"{line.id} {line.db:.1f}" for line in own if line.db <= 0]
+        told.append(f"    {name:10} {db:+6.1f}  {', '.join([*raised, *reversed(lowered)])}")
     return told
-
-
-def _lines(lines: Sequence[Line]) -> str:
-    return "; ".join(f"{line.id} {line.db:+.1f}{_read(line)}" for line in lines) or "no evidence"
 
 
 def _read(line: Line) -> str:

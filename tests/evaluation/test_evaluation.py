@@ -91,8 +91,9 @@ def test_whoever_does_what_the_pack_looks_for_is_caught_and_nobody_else(folder: 
     assert taker["tagged"] < taker["acted"] < 40
     assert taker["action"] == "throttle"
     assert taker["share"] == taker["acted"] / 40  # ten tokens an answer
-    assert taker["evidence"][0]["id"] == "streams"
-    assert taker["evidence"][0]["read"]["streamed_share.hits"] == pytest.approx(taker["at"], abs=0.01)
+    assert taker["highest"]["evidence"][0]["id"] == "streams"
+    assert taker["highest"]["evidence"][0]["read"]["streamed_share.hits"] == pytest.approx(taker["at"], abs=0.01)
+    assert taker["score"] == pytest.approx(-5 + taker["highest"]["families"]["params"])
     assert (quiet["acted"], quiet["share"]) == (None, 1.0)
     assert totals["tokens_served"] == (taker["acted"] + 40) / 80
     loud, silent = found["gauger"]["shipped"]["extraction"]
