@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from gateway.identity import Caller
 from gateway.observe import Observation
-from gateway.signals import GENERATES, WEEK, Read, Signal, Slab, faded
+from gateway.signals import GENERATES, WEEK, Read, Signal, Slab, faded, left
 from gateway.sketches import Common
 
 __all__ = ["TemplateShare"]
@@ -40,7 +40,8 @@ class TemplateShare(Signal):
     def readings(self) -> tuple[Read, ...]:
         def most(slab: Slab) -> float:
             data, start = slab.bytes, self.start
-            return min(slab.generating, max(FRAMES.most(data, start), FRAMES.most(data, start + FRAMES.size)))
+            count = max(FRAMES.most(data, start), FRAMES.most(data, start + FRAMES.size))
+            return min(slab.generating, count * left(slab, self.when[0], WEEK))
 
         return (
             Read(
