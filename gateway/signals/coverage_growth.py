@@ -6,7 +6,7 @@ measures     of the lines and sentences of what is asked (a sample of four a req
              What stands in two of five requests is a frame, and left out
 formula      new / looked at, on an adaptive sample of 62 fingerprints a week, decayed
 unit         share of sentences
-state        548 bytes
+state        556 bytes
 half-life    4.9 days
 evasion      decoy sentences that recur, one for each real one: input tokens, and a trace of its own in C1
 look-alikes  translation and summaries of a large corpus, chats with many people
