@@ -94,16 +94,24 @@ def card_of(file: str, signal: Signal) -> Card:
     code, title, fields = parse(sys.modules[type(signal).__module__].__doc__ or "-")
     if code != signal.code:
         raise ValueError(f"{file}: its card says {code}, its class {signal.code}")
+    readings = [
+        Gauge(read.name, read.unit, read.doc, read.words, read.hits is not None, read.missing)
+        for read in signal.readings()
+    ]
     return Card(
         code,
         file,
         signal.family,
         title,
-        *(fields[key] for key in KEYS),
-        tuple(
-            Gauge(read.name, read.unit, read.doc, read.words, read.hits is not None, read.missing)
-            for read in signal.readings()
-        ),
+        fields["measures"],
+        fields["formula"],
+        fields["unit"],
+        fields["state"],
+        fields["half-life"],
+        fields["evasion"],
+        fields["look-alikes"],
+        fields["source"],
+        tuple(readings),
     )
 
 
