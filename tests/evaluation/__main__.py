@@ -35,8 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         files = find(given.data)
     except MissingError as missing:
-        print(f"evaluate: skipped: {missing}")
-        return 0 if given.data is None else 2
+        if given.data is None:
+            print(f"evaluate: skipped: {missing}")
+            return 0
+        print(f"evaluate: {missing}", file=sys.stderr)
+        return 2
     try:
         evaluate(files, given)
     except Mistake as mistake:

@@ -171,12 +171,13 @@ def test_without_traffic_it_says_so_in_a_line(
     assert line.startswith("evaluate: skipped: no dev.jsonl.gz in ")
     assert "DATA=dir" in line
     assert main(["--data", str(tmp_path)]) == 2  # asked for by name
+    assert capsys.readouterr().err.startswith("evaluate: no dev.jsonl.gz in ")
 
 
 def test_of_several_files_none_is_guessed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "other.jsonl.gz").write_bytes(b"")
     assert main(["--data", str(folder)]) == 2
-    assert "several" in capsys.readouterr().out
+    assert "several" in capsys.readouterr().err
     assert find(folder / "made.jsonl.gz") == (folder / "made.jsonl.gz", folder / "made.accounts.jsonl")
 
 
