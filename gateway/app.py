@@ -129,7 +129,7 @@ def build_core(
         trusted=networks(settings.trusted_proxies),
         admission=admission,
         limits=limits,
-        accounts=MemoryAccounts(settings.max_accounts),
+        accounts=MemoryAccounts(settings.max_accounts, memory=settings.state_memory),
         journal=Journal(),
         lines=lines,
         metrics=metrics,
@@ -183,6 +183,7 @@ def _open(core: Core, settings: Settings) -> None:
         core.service.instance,
         core.pepper.id,
         accounts=settings.max_accounts,
+        memory=settings.state_memory,
         cells=settings.max_cells,
     )
     core.journal.append(row)

@@ -82,6 +82,12 @@ class Panel:
         stamps = self._stamps
         return Slab(list(numbers[1 : 1 + stamps]), list(numbers[1 + stamps :]), bytearray(row[self._head.size :]))
 
+    def read(self, row: bytes) -> Slab:
+        """The slab in a row as it stood after its last step: to be read, not kept. Raises as `unpack` does."""
+        slab = self.unpack(row)
+        self._share(slab)
+        return slab
+
     def pack(self, slab: Slab) -> bytes:
         """The row of a slab. Counts beyond what a 32-bit float holds stay at its end."""
         counts = slab.counts

@@ -10,7 +10,7 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -25,6 +25,7 @@ from gateway.errors import Mistake
 __all__ = ["Settings", "load"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Bytes = Annotated[ByteSize, AfterValidator(int)]  # "256 MiB" or a number; a plain int goes on, as rows need it
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Vendors = ("openai", "anthropic", "gemini")
 
@@ -119,7 +120,13 @@ class Settings(BaseSettings):
     max_upload: int = Field(default=536_870_912, ge=1024, description="bytes of an upload (OpenAI's own limit: 512 MB)")
     body_budget: int = Field(default=268_435_456, ge=1_048_576, description="bytes of all request bodies held at once")
     max_cells: int = Field(default=1_000_000, ge=1000, description="limit cells kept; about 180 bytes each")
-    max_accounts: int = Field(default=100_000, ge=100, description="accounts remembered; usually 4 KB each, 50 at most")
+    max_accounts: int = Field(default=100_000, ge=100, description="accounts remembered, as far as their bytes allow")
+    state_memory: Bytes = Field(
+        default=ByteSize(268_435_456),
+        ge=16_777_216,
+        le=1_099_511_627_776,
+        description="bytes of all that is remembered of accounts, as in `512 MiB`; 3 to 7 KB an account",
+    )
     head_timeout: Seconds = Field(default=10.0, description="s for a whole request head")
     body_idle_timeout: Seconds = Field(
         default=10.0, description="s without a byte of the request body (nginx: 60, Envoy: none)"

@@ -146,7 +146,16 @@ def _play(name: str, read: Lines, settings: Settings, decisions: str | None, led
     policy, directory = read_rules(settings)
     pepper = load_pepper(settings) if settings.pepper is not None else PUBLIC_PEPPER
     drift = Drift(_conditions(policy), top)
-    opened = Opened(1, 0, __version__, "replay", pepper.id, accounts=settings.max_accounts, cells=settings.max_cells)
+    opened = Opened(
+        1,
+        0,
+        __version__,
+        "replay",
+        pepper.id,
+        accounts=settings.max_accounts,
+        memory=settings.state_memory,
+        cells=settings.max_cells,
+    )
     steps = Steps(*_fresh(opened))
     with ExitStack() as stack:
         out = stack.enter_context(_output(decisions)) if decisions is not None else None
@@ -202,7 +211,7 @@ def _adopted(row: Adopted) -> Policy:
 
 
 def _fresh(row: Opened) -> tuple[Limits, Accounts]:
-    return MemoryLimits(row.cells), MemoryAccounts(row.accounts, row.probation)
+    return MemoryLimits(row.cells), MemoryAccounts(row.accounts, row.probation, memory=row.memory)
 
 
 def _conditions(policy: Policy | None) -> dict[str, str]:

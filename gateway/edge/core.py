@@ -76,6 +76,8 @@ class Core:
         watch("gauger_ledger_keys", lambda: limits.cells)
         watch("gauger_ledger_evicted_live_total", lambda: limits.evicted_live)
         watch("gauger_accounts", lambda: len(self.accounts))
+        watch("gauger_accounts_bytes", lambda: self.accounts.bytes)
+        watch("gauger_accounts_evicted_total", lambda: self.accounts.evicted)
         watch("gauger_store_degraded", lambda: 0)
         watch("gauger_clock_skew_seconds", lambda: self.clock.skew)
         watch("gauger_log_waiting", lambda: lines.waiting)

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-ENGINE = 1
+ENGINE = 2
 """Version of the core's arithmetic. Rows of another engine replay to what this one says, and the report says so."""
 
 
@@ -37,6 +37,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     pepper: str = ""  # id of the pepper, not itself
     accounts: int = 100_000  # accounts remembered
     probation: int = 4096  # accounts on probation
+    memory: int = 0  # bytes of all accounts' states; 0 = bounded by number alone, as ledgers of engine 1 were
     cells: int = 1_000_000  # limit cells kept
     store: str = "memory"
     engine: int = ENGINE

@@ -1,7 +1,12 @@
-"""Shell. What is remembered of accounts, in this process: a bounded table, and a small one for keys not yet proven.
+"""Shell. What is remembered of accounts, in this process, in a fixed number of bytes.
 
-A key that the model server has never accepted stays in the probation table, so made-up keys can push out each other
-and nobody else. Both tables evict the least recently used account; the same rows in the same order evict the same.
+A key that the model server has never accepted stays in a probation table with a sixteenth of the bytes, so made-up keys
+push out each other and nobody else, and leave nothing behind. All others stand in four classes, by what forgetting them
+would lose (`gateway/standing.py`). Each class has a quarter of the bytes to itself. When all is full, the one that goes
+is the least recently used of the lowest class that takes more than its quarter: newcomers push out newcomers, and those
+with evidence only as far as these had taken the newcomers' quarter. Who is idle for a week sinks by a class, and by one
+more with each further week. All this is a fold over what was done, on the events' own time: the same rows in the same
+order evict the same accounts.
 
 Throttles and blocks that last live in tables of their own, apart for keys not yet proven: whoever floods the gateway
 with keys can't have them forgotten, not even with keys that rules hold for, and neither can the account itself by going
@@ -14,64 +19,169 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.decide import AccountState
+from gateway.decide import AccountState, Pace
+from gateway.observe import Observation
 from gateway.policy.model import Sanction
+from gateway.signals import DAY, HOUR, WEEK
+from gateway.standing import HIGHEST, standing
 
-__all__ = ["MemoryAccounts"]
+__all__ = ["MEMORY", "MemoryAccounts", "weight"]
 
 T = TypeVar("T")
 EMPTY = AccountState()
 
+MEMORY = 268_435_456  # bytes
+CLASSES = HIGHEST + 1
+PROBATION = CLASSES  # place of the table of keys not yet proven, after the classes
+PROBATION_SHARE = 16  # one in so many bytes is theirs
+STEPS = 32  # requests between two looks at an account's standing; the first come more often
+
+# bytes that CPython 3.11 on a 64-bit machine takes, measured by tracemalloc (`tests/stores/test_account_memory.py`)
+ACCOUNT = 600  # the state, its place in a table, its name's head
+ROW = 33  # head of a row
+PACE = 340
+ANSWER = 40  # of a pace
+LIMIT = 296  # an answer of a limit
+FILE = 1500
+MARK = 112  # of a file
+PRINT = 40  # fingerprint or token id of a file
+
 
 class MemoryAccounts:
-    """account id -> AccountState. `update` is one critical section: nothing awaits inside."""
+    """account id -> AccountState. `update` is one critical section: nothing awaits inside.
 
-    def __init__(self, capacity: int = 100_000, probation: int = 4096, sanctioned: int = 65_536) -> None:
-        self._capacity = capacity
-        self._probation_capacity = probation
-        self._accounts: OrderedDict[str, AccountState] = OrderedDict()
-        self._probation: OrderedDict[str, AccountState] = OrderedDict()
+    `memory` bounds the bytes that the states of all accounts take, as `weight` estimates them; 0 = no bound but by
+    number. `capacity` and `probation` bound the numbers of proven accounts and of others.
+    """
+
+    def __init__(
+        self, capacity: int = 100_000, probation: int = 4096, sanctioned: int = 65_536, memory: int = MEMORY
+    ) -> None:
+        least = memory // PROBATION_SHARE
+        self._bounds = (capacity, probation)
+        self._most = (memory - least, least) if memory else None
+        self._tables: list[OrderedDict[str, AccountState]] = [OrderedDict() for _ in range(CLASSES + 1)]
+        self._weights = [0] * (CLASSES + 1)
+        self._now = 0  # µs: the latest event
         self._sanctions: OrderedDict[str, dict[str, Sanction]] = OrderedDict()
         self._sanctioned = sanctioned
         self._unproven: OrderedDict[str, dict[str, Sanction]] = OrderedDict()  # sanctions too
-        self.evicted = 0
+        self.evicted = {"idle": 0, "live": 0, "evidence": 0}
+        """Proven accounts that were evicted: last seen over a day before, within a day, within a day and of standing
+        above 0."""
         self.evicted_sanctions = 0
 
     def __len__(self) -> int:
-        return len(self._accounts) + len(self._probation)
+        return sum(map(len, self._tables))
 
     @property
     def proven(self) -> int:
         """Accounts that the model server has accepted at least once."""
-        return len(self._accounts)
+        return len(self) - len(self._tables[PROBATION])
+
+    @property
+    def bytes(self) -> int:
+        """What all states take, as estimated; throttles and blocks that last are bounded apart."""
+        return sum(self._weights)
+
+    def standing(self, account: str) -> int | None:
+        """The class that an account is in; None where it is not among the proven."""
+        place = self._find(account)[0]
+        return None if place == PROBATION else place
 
     def get(self, account: str) -> AccountState:
         """The state of an account; a fresh one where nothing is remembered."""
-        state = self._accounts.get(account) or self._probation.get(account) or EMPTY
+        return self._lasting(account, self._find(account)[1] or EMPTY)
+
+    def update(self, account: str, transition: Callable[[AccountState], tuple[AccountState, T]]) -> T:
+        """Replaces an account's state by what `transition` returns. If it raises, the old state stays."""
+        place, before = self._find(account)
+        after, result = transition(self._lasting(account, before or EMPTY))
+        if after.sanctions or self._sanctions or self._unproven:
+            self._keep(account, after.sanctions, after.proven)
+        if after.last > self._now:
+            self._now = after.last
+        if not after.proven:
+            rank = PROBATION
+        elif before is None or place == PROBATION or _due(before, after):
+            rank = standing(after.signals)
+        else:
+            rank = place
+        if before is not None and rank == place:
+            self._weights[rank] += _growth(before, after)
+            table = self._tables[rank]
+            table[account] = after
+            table.move_to_end(account)
+        else:
+            if before is not None:
+                self._take(place, account)
+            self._put(rank, account, after)
+        if rank == PROBATION:
+            self._fit_probation()
+        else:
+            self._fit()
+        return result
+
+    def _find(self, account: str) -> tuple[int, AccountState | None]:
+        """The table that an account is in, and its state; None where nothing is remembered."""
+        for place, table in enumerate(self._tables):
+            found = table.get(account)
+            if found is not None:
+                return place, found
+        return PROBATION, None
+
+    def _lasting(self, account: str, state: AccountState) -> AccountState:
+        """The state with the throttles and blocks that last: its own may have been forgotten with it."""
         if self._sanctions or self._unproven:
             lasting = self._sanctions.get(account) or self._unproven.get(account)
             if lasting is not None and state.sanctions is not lasting:
                 return msgspec.structs.replace(state, sanctions=lasting)
         return state
 
-    def update(self, account: str, transition: Callable[[AccountState], tuple[AccountState, T]]) -> T:
-        """Replaces an account's state by what `transition` returns. If it raises, the old state stays."""
-        after, result = transition(self.get(account))
-        if after.sanctions or self._sanctions or self._unproven:
-            self._keep(account, after.sanctions, after.proven)
-        if after.proven:
-            self._probation.pop(account, None)
-            self._accounts[account] = after
-            self._accounts.move_to_end(account)
-            if len(self._accounts) > self._capacity:
-                self._accounts.popitem(last=False)
-                self.evicted += 1
-        else:
-            self._probation[account] = after
-            self._probation.move_to_end(account)
-            if len(self._probation) > self._probation_capacity:
-                self._probation.popitem(last=False)
-        return result
+    def _put(self, place: int, account: str, state: AccountState) -> None:
+        self._tables[place][account] = state
+        self._weights[place] += weight(account, state)
+
+    def _take(self, place: int, account: str) -> AccountState:
+        state = self._tables[place].pop(account)
+        self._weights[place] -= weight(account, state)
+        return state
+
+    def _fit_probation(self) -> None:
+        table = self._tables[PROBATION]
+        while len(table) > self._bounds[1] or (self._most is not None and self._weights[PROBATION] > self._most[1]):
+            self._take(PROBATION, next(iter(table)))
+
+    def _fit(self) -> None:
+        """Evicts until the proven fit. Of four quarters one is full when all are: there is always one to evict."""
+        tables, weights = self._tables, self._weights
+        while True:
+            if self._most is not None and sum(weights[:CLASSES]) > self._most[0]:
+                self._age()
+                self._evict(next(rank for rank in range(CLASSES) if weights[rank] * CLASSES > self._most[0]))
+            elif self.proven > self._bounds[0]:
+                self._age()
+                self._evict(next(rank for rank in range(CLASSES) if len(tables[rank]) * CLASSES > self._bounds[0]))
+            else:
+                return
+
+    def _evict(self, rank: int) -> None:
+        state = self._take(rank, next(iter(self._tables[rank])))
+        live = self._now - state.last <= DAY
+        self.evicted["idle" if not live else "evidence" if rank else "live"] += 1
+
+    def _age(self) -> None:
+        """The oldest of each class sinks as far as its idle weeks go, and is then the next to go of that class."""
+        for rank in range(CLASSES - 1, 0, -1):
+            table = self._tables[rank]
+            if not table:
+                continue
+            account = next(iter(table))
+            state = table[account]
+            weeks = (self._now - state.last) // WEEK
+            if weeks and (sunk := max(0, standing(state.signals) - weeks)) < rank:
+                self._put(sunk, account, self._take(rank, account))
+                self._tables[sunk].move_to_end(account, last=False)
 
     @property
     def sanctioned(self) -> int:
@@ -84,7 +194,7 @@ class MemoryAccounts:
             self._unproven.pop(account, None)
             table, most = self._sanctions, self._sanctioned
         else:
-            table, most = self._unproven, self._probation_capacity
+            table, most = self._unproven, self._bounds[1]
         if not sanctions:
             table.pop(account, None)
         elif table.get(account) is not sanctions:
@@ -93,3 +203,44 @@ class MemoryAccounts:
             if len(table) > most:
                 table.popitem(last=False)
                 self.evicted_sanctions += 1
+
+
+def weight(account: str, state: AccountState) -> int:
+    """Bytes that the state of an account takes, estimated from its numbers alone, so that a replay finds the same.
+
+    It is at least what tracemalloc measures; what is shared with others (names of limits) is not in it.
+    """
+    name = len(account) if account.isascii() else 4 * len(account)
+    held = ROW + len(state.signals) + LIMIT * len(state.limits)
+    return ACCOUNT + name + held + _paces(state.paces) + _files(state.files)
+
+
+def _growth(before: AccountState, after: AccountState) -> int:
+    """The difference of their weights; what is the same object is not looked at."""
+    found = len(after.signals) - len(before.signals)
+    if after.limits is not before.limits:
+        found += LIMIT * (len(after.limits) - len(before.limits))
+    if after.paces is not before.paces:
+        found += _paces(after.paces) - _paces(before.paces)
+    if after.files is not before.files:
+        found += _files(after.files) - _files(before.files)
+    return found
+
+
+def _paces(paces: dict[str, Pace]) -> int:
+    return sum(PACE + len(name) + ANSWER * len(pace.recent) for name, pace in paces.items())
+
+
+def _files(files: dict[str, Observation]) -> int:
+    return sum(
+        FILE + len(name) + MARK * len(seen.marks) + PRINT * (len(seen.asks) + len(seen.pieces) + len(seen.bias))
+        for name, seen in files.items()
+    )
+
+
+def _due(before: AccountState, after: AccountState) -> bool:
+    """Whether to look at an account's standing: each hour that it is seen in, and at requests 1, 2, 4, …, 32, 64."""
+    count = after.requests
+    if count != before.requests and (not count % STEPS or not count & (count - 1)):
+        return True
+    return before.last // HOUR != after.last // HOUR

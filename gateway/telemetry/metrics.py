@@ -34,6 +34,7 @@ GAUGES = {
     "gauger_leases": ("concurrency slots that are taken", ""),
     "gauger_ledger_keys": ("limit cells that are kept", ""),
     "gauger_accounts": ("accounts that are remembered", ""),
+    "gauger_accounts_bytes": ("bytes of what is remembered of accounts, as estimated", ""),
     "gauger_limit_debt_units": ("units by which actual use passed what was left", "limit"),
     "gauger_store_degraded": ("1 while the shared store doesn't answer", ""),
     "gauger_upstream_connections": ("connections to upstreams", "state"),
@@ -48,6 +49,10 @@ GAUGES = {
 
 COUNTED = {
     "gauger_ledger_evicted_live_total": ("limit cells evicted before they were full again: limits can be bypassed", ""),
+    "gauger_accounts_evicted_total": (
+        "accounts forgotten: idle for a day, live, or live and with evidence of extraction",
+        "kind",
+    ),
     "gauger_log_dropped_total": ("request lines that were never written", ""),
     "gauger_ledger_rows_total": ("rows written to the ledger's segments", ""),
     "gauger_ledger_rows_dropped_total": ("rows that were never written to the ledger's segments", ""),

@@ -43,7 +43,7 @@ def policy_of(text: str) -> Policy:
 
 
 def fresh(row: Opened) -> tuple[Limits, Accounts]:
-    return MemoryLimits(row.cells), MemoryAccounts(row.accounts, row.probation)
+    return MemoryLimits(row.cells), MemoryAccounts(row.accounts, row.probation, memory=row.memory)
 
 
 def adopted(row: Adopted) -> Policy:
