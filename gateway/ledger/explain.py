@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.decide import Outcome, Verdict
+from gateway.ledger.evidence_words import change_words
 from gateway.ledger.explanation import (
-    Addend,
-    CardSaid,
     Explanation,
-    FamilySaid,
     LimitSaid,
     Near,
     RuleSaid,
@@ -27,9 +25,9 @@ from gateway.ledger.explanation import (
 from gateway.ledger.line import timestamp
 from gateway.ledger.record import Ruled, Settled
 from gateway.ledger.rejudge import Rejudged
+from gateway.ledger.scored import scored
 from gateway.ledger.steps import action_of, word_of
 from gateway.ledger.words import (
-    amount,
     effects_words,
     most_words,
     plain,
@@ -43,14 +41,11 @@ from gateway.policy.conditions.expressions import Node, names_in, show, top_term
 from gateway.policy.conditions.interpreter import evaluate
 from gateway.policy.conditions.nearest import Change, nearest
 from gateway.policy.draws import Cost, draws_for
-from gateway.policy.effects import STRENGTH
-from gateway.policy.evidence import family as family_sum
-from gateway.policy.model import Evidence, Policy, Rule, Scorecard
+from gateway.policy.model import Policy, Rule
 
 __all__ = ["explain"]
 
 NEAR = 3.0  # dB: how far below its threshold a score nearly makes a rule hold
-NO_BOUND = 1e9  # dB
 ANY_COST = Cost(1, 1, 1, 1, 1)  # draws from every limit
 
 
@@ -99,7 +94,7 @@ def explain(ruled: Ruled, settled: Settled | None, policy: Policy | None, notes:
         done=effects_words(verdict.effects),
         why=tuple(_why(ruled, outcome, policy)),
         rules=tuple(rules),
-        cards=tuple(_cards(verdict, judged)),
+        cards=tuple(scored(verdict, judged)),
         near=tuple(_near(judged)) if judged is not None else (),
         missing={plain(rule): tuple(map(plain, names)) for rule, names in missing.items()},
         readings={plain(name): value for name, value in verdict.readings.items()},
@@ -237,23 +232,9 @@ def _turns(judged: Rejudged, node: Node, want: bool) -> list[Turn]:
     found = []
     for way in nearest(node, want, judged.known, judged.engine.names, judged.policy.lists):
         ruling = judged.ruling_with({change.name: change.value for change in way})
-        text = " and ".join(_change(judged, change) for change in way)
+        text = " and ".join(change_words(judged, change) for change in way)
         found.append(Turn(text, tuple(change.name for change in way), ruling.verdict, ruling.action))
     return found
-
-
-def _change(judged: Rejudged, change: Change) -> str:
-    """`score.extraction below 10 dB (2.3 dB less)`."""
-    name, side, bound, _ = change
-    unit = judged.engine.names[name].unit
-    if side in ("known", "missing"):
-        return f"{name} {side}"
-    text = f"{name} {side} {value_words(bound, unit)}"
-    old = judged.known.get(name)
-    if side in ("is not", "is") or isinstance(bound, str | bool) or old is None:
-        return text
-    away = round(bound - old, 3)
-    return text if not away else f"{text} ({amount(abs(away), unit)} {'less' if away <= 0 else 'more'})"
 
 
 def _helpless(judged: Rejudged, rule: Rule) -> list[str]:
@@ -267,7 +248,7 @@ def _helpless(judged: Rejudged, rule: Rule) -> list[str]:
             continue
         node = judged.engine.parsed[each.when]
         ways = nearest(node, True, judged.known, judged.engine.names, judged.policy.lists)
-        lacks = " and ".join(_change(judged, change) for change in ways[0]) if ways else show(node)
+        lacks = " and ".join(change_words(judged, change) for change in ways[0]) if ways else show(node)
         found.append(f"exception `{each.id}` names it, and would need {lacks}")
     return found
 
@@ -293,76 +274,6 @@ def _close(judged: Rejudged, change: Change) -> bool:
     if judged.engine.names[change.name].unit != "dB":
         return old is not None
     return old is not None and abs(change.bound - old) <= NEAR
-
-
-def _cards(verdict: Verdict, judged: Rejudged | None) -> list[CardSaid]:
-    """Every scorecard: as judged again where the policy is there, else as recorded."""
-    if judged is None:
-        return [
-            CardSaid(plain(name), score, addends=_recorded(verdict.evidence.get(name, {})))
-            for name, score in verdict.scores.items()
-        ]
-    return [_card(card.card, judged) for card in judged.engine.cards]
-
-
-def _recorded(evidence: Mapping[str, float]) -> tuple[Addend, ...]:
-    strongest = sorted(evidence.items(), key=lambda each: (-abs(each[1]), each[0]))
-    return tuple(Addend(plain(name), db) for name, db in strongest)
-
-
-def _card(card: Scorecard, judged: Rejudged) -> CardSaid:
-    scores = judged.scores
-    prior, score = card.prior.get("account", 0.0), scores.scores[card.id]
-    if judged.known.get(f"score.{card.id}") is None:
-        return CardSaid(card.id, score, prior, show(judged.engine.parsed[card.needs]) if card.needs else "nothing")
-    counted, sums = scores.evidence.get(card.id, {}), scores.families.get(card.id, {})
-    uncut = judged.uncut(card)
-    families = []
-    for name, db in sums.items():
-        kind = card.families[name]
-        pieces = [
-            (counted[line.id], line.ceiling) for line in card.evidence if line.family == name and line.id in counted
-        ]
-        loose = family_sum(pieces, ceiling=NO_BOUND, correlation=kind.correlation, floor=-NO_BOUND)
-        whole = round(sum(each for each, _ in pieces), 2)
-        families.append(FamilySaid(name, db, whole, round(loose, 2), kind.ceiling))
-    lines = sorted(
-        (each for each in card.evidence if each.id in counted), key=lambda each: (-abs(counted[each.id]), each.id)
-    )
-    addends = [_addend(line, counted[line.id], uncut.get(line.id), card, judged) for line in lines]
-    return CardSaid(card.id, score, prior, "", tuple(families), tuple(addends))
-
-
-def _addend(line: Evidence, db: float, uncut: float | None, card: Scorecard, judged: Rejudged) -> Addend:
-    score, ruling = judged.without(card, line.id)
-    now = judged.ruling
-    lower = STRENGTH[ruling.verdict] < STRENGTH[now.verdict] or STRENGTH[ruling.action] < STRENGTH[now.action]
-    return Addend(
-        id=line.id,
-        db=db,
-        family=line.family,
-        reads=_reads(line, judged),
-        uncut=uncut if uncut is not None and uncut > db + 0.01 else None,
-        without=Turn(f"without `{line.id}`", (line.id,), ruling.verdict, ruling.action) if lower else None,
-        score=score,
-    )
-
-
-def _reads(line: Evidence, judged: Rejudged) -> str:
-    """What a line of a card read: hits of requests, a quantity's value, or a condition with its values."""
-    known, engine = judged.known, judged.engine
-    if line.kind == "rate":
-        hits, of = known.get(f"{line.text}.hits") or 0.0, known.get(f"{line.text}.of") or 0.0
-        return f"{line.text} {amount(hits)} of {amount(of, 'requests')}"
-    node = engine.parsed[line.text]
-    names, text = names_in(node), show(node)
-    read = [f"{name} {value_words(known.get(name), engine.names[name].unit)}" for name in names]
-    if len(names) == 1 and text.startswith(names[0]):  # the name stands there already
-        value = value_words(known.get(names[0]), engine.names[names[0]].unit)
-        return f"{text} {value}" if text == names[0] else f"{text}: {value}"
-    if line.kind == "when":
-        return f"{text}: {', '.join(read)}"
-    return f"{text} = {value_words(evaluate(node, known, judged.policy.lists))}: {', '.join(read)}"
 
 
 def _limits(ruled: Ruled, outcome: Outcome, policy: Policy | None) -> list[LimitSaid]:

@@ -166,12 +166,52 @@ def _card(card: CardSaid) -> list[str]:
         for addend in card.addends:
             if addend.family == family.id:
                 lines += _addend(addend)
-    return lines
+    return lines + _lower(card) + _alike(card) + _against(card)
 
 
 def _addend(addend: Addend) -> list[str]:
-    cut = f", cut from {amount(addend.uncut, 'dB')}" if addend.uncut is not None else ""
-    return fold(f"           {addend.db:+8.2f} dB  {addend.id}{cut}: {addend.reads}", 25)
+    own = f", cut from {amount(addend.uncut, 'dB')}" if addend.uncut is not None else ""
+    own += f", lifted from {amount(addend.unlifted, 'dB')}" if addend.unlifted is not None else ""
+    return fold(f"           {addend.db:+8.2f} dB  {addend.id}{own}: {addend.words}", 25)
+
+
+def _lower(card: CardSaid) -> list[str]:
+    lines = ["", "  What would lower it"] if card.lower else []
+    for each in card.lower:
+        lines += fold(f"      {amount(each.score, 'dB')}, verdict {each.without.verdict}: without `{each.id}`", 10)
+        lines += fold(f"          {each.behaviour}{f'; {each.fades}' if each.fades else ''}", 10)
+        if each.later is not None and each.then is not None:
+            later = f"{each.then.text} after it stops the score is {amount(each.later, 'dB')}"
+            lines += fold(f"          {later}, verdict {each.then.verdict}, if as many other requests go on", 10)
+    return lines
+
+
+def _alike(card: CardSaid) -> list[str]:
+    if not card.alike:
+        return []
+    lines = ["", "  Who looks alike without guilt"]
+    for each in card.alike:
+        own = f"; {_quoted(each.speaks)} speaks for that here" if each.speaks else ""
+        lines += fold(f"      {each.code} {each.name} ({_quoted(each.lines)}): {each.look_alikes}{own}", 10)
+    speak = [f"`{each.id}` ({amount(each.db, 'dB')})" for each in card.addends if each.db < 0]
+    told = f"what speaks for guiltless use: {', '.join(speak) or 'nothing that this card reads'}"
+    return lines + fold(f"      {told}", 10)
+
+
+def _against(card: CardSaid) -> list[str]:
+    lowered = [each for each in card.addends if each.db < 0]
+    if not card.lower or not (lowered or card.silent):
+        return []
+    lines = ["", "  What argued against"]
+    for addend in lowered:
+        lines += fold(f"    {addend.db:+8.2f} dB  {addend.id}: {addend.words}", 18)
+    for each in card.silent:
+        lines += fold(f"           0 dB  {each.id}, which could count {amount(each.least, 'dB')}: {each.words}", 18)
+    return lines
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _limits(told: Explanation) -> list[str]:

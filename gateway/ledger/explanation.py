@@ -9,12 +9,15 @@ from gateway.usage import Usage
 __all__ = [
     "SCHEMA",
     "Addend",
+    "Alike",
     "CardSaid",
     "Explanation",
     "FamilySaid",
     "LimitSaid",
+    "Lower",
     "Near",
     "RuleSaid",
+    "Silent",
     "State",
     "Term",
     "Turn",
@@ -79,7 +82,8 @@ class Near(msgspec.Struct, frozen=True):
 
 
 class Addend(msgspec.Struct, frozen=True):
-    """One line of a scorecard that counted. `uncut` is what it would count without its own ceiling."""
+    """One line of a scorecard that counted. `uncut` is what it would count without its own ceiling, where that cut it;
+    `unlifted` what it would without its own floor, where that lifted it. `words` is `reads` for people."""
 
     id: str
     db: float
@@ -88,6 +92,44 @@ class Addend(msgspec.Struct, frozen=True):
     uncut: float | None = None
     without: Turn | None = None  # where its absence alone would have lowered the verdict
     score: float | None = None  # the card's, without it
+    words: str = ""
+    unlifted: float | None = None
+
+
+class Lower(msgspec.Struct, frozen=True):
+    """What would make one of the strongest addends count less, and how fast.
+
+    Where it counts hits that may cease, `then` tells how much later the verdict would be milder if they did and as many
+    other requests went on (else what one half-life does), and `later` the card's score at that time.
+    """
+
+    id: str
+    score: float  # the card's, without it
+    without: Turn
+    behaviour: str
+    fades: str = ""
+    later: float | None = None
+    then: Turn | None = None
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """A signal that the strongest addends read, and who looks alike without guilt."""
+
+    code: str
+    signal: str
+    name: str
+    look_alikes: str
+    lines: tuple[str, ...]  # addends that read it
+    speaks: tuple[str, ...] = ()  # addends that read it too, and lower the score
+
+
+class Silent(msgspec.Struct, frozen=True):
+    """A line of a scorecard that could have lowered the score, and says nothing."""
+
+    id: str
+    family: str
+    least: float  # dB that it can come to
+    words: str
 
 
 class FamilySaid(msgspec.Struct, frozen=True):
@@ -113,6 +155,9 @@ class CardSaid(msgspec.Struct, frozen=True):
     needs: str = ""  # what it needs and doesn't have; the score is then its prior, and missing in conditions
     families: tuple[FamilySaid, ...] = ()
     addends: tuple[Addend, ...] = ()
+    lower: tuple[Lower, ...] = ()
+    alike: tuple[Alike, ...] = ()
+    silent: tuple[Silent, ...] = ()
 
 
 class LimitSaid(msgspec.Struct, frozen=True):

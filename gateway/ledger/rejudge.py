@@ -25,9 +25,10 @@ from gateway.policy.model import Policy, Sanction, Scorecard, Then
 __all__ = ["Rejudged", "after", "under"]
 
 ESTIMATES = ("req.input_est", "req.output_est")
-NO_CEILING = 1e9  # dB
+NO_BOUND = 1e9  # dB
 MAX_WAITING = 65_536  # requests of one account between their two rows
 NOTHING = Then()
+NO_CHANGE: Mapping[str, Any] = {}
 FACETS = ("", ".families", ".corroborated")
 
 
@@ -70,9 +71,14 @@ class Rejudged:
         scores, facets = self._score(fewer)
         return scores.scores[card.id], self.ruling_with(facets)
 
+    def scored_with(self, card: Scorecard, changes: Mapping[str, Any]) -> tuple[float, Ruling]:
+        """The card's score where some of what it reads is something else, and what the rules say then."""
+        scores, facets = self._score(card, changes)
+        return scores.scores[card.id], self.ruling_with({**changes, **facets})
+
     def uncut(self, card: Scorecard) -> dict[str, float]:
-        """What each line of a card would count if it had no ceiling of its own, dB."""
-        lines = tuple(msgspec.structs.replace(each, ceiling=NO_CEILING) for each in card.evidence)
+        """What each line of a card would count if it had no ceiling and no floor of its own, dB."""
+        lines = tuple(msgspec.structs.replace(each, ceiling=NO_BOUND, floor=-NO_BOUND) for each in card.evidence)
         scores, _ = self._score(msgspec.structs.replace(card, evidence=lines))
         return scores.evidence.get(card.id, {})
 
@@ -92,11 +98,12 @@ class Rejudged:
             words.append(strongest(merge(parts, self.seen)))
         return words[0], words[1]
 
-    def _score(self, card: Scorecard) -> tuple[Scores, dict[str, Any]]:
+    def _score(self, card: Scorecard, changes: Mapping[str, Any] = NO_CHANGE) -> tuple[Scores, dict[str, Any]]:
         engine = self.engine
         slots = Slots(engine.names)
         made = Card(card, slots, engine.names, self.policy.lists, engine.parsed)
-        values = [self._unscored.get(name) for name in slots.names]
+        known = {**self._unscored, **changes} if changes else self._unscored
+        values = [known.get(name) for name in slots.names]
         scores = Scores({}, {}, {})
         made.score(values, scores, "account")
         return scores, {name: values[slots.of(name)] for name in (f"score.{card.id}{facet}" for facet in FACETS)}

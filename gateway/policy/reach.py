@@ -12,7 +12,7 @@ from gateway.policy.cards import STRONG, WITNESSES
 from gateway.policy.evidence import Beta, family
 from gateway.policy.model import Evidence, Scorecard
 
-__all__ = ["Reach", "reach"]
+__all__ = ["Reach", "ends", "reach"]
 
 DECIBANS = 10.0 / log(10.0)
 
@@ -37,7 +37,7 @@ def reach(card: Scorecard, never: Mapping[str, bool] | None = None) -> Reach:
     for line in card.evidence:
         if never and never.get(line.id):
             continue
-        least, most = _ends(line)
+        least, most = ends(line)
         low.setdefault(line.family, []).append((max(least, line.floor), line.ceiling))
         high.setdefault(line.family, []).append((min(most, line.ceiling), line.ceiling))
     most_of = {name: _worth(card, name, lines) for name, lines in high.items()}
@@ -55,8 +55,8 @@ def _worth(card: Scorecard, name: str, lines: list[tuple[float, float]]) -> floa
     return round(family(lines, ceiling=kind.ceiling, correlation=kind.correlation), 2)
 
 
-def _ends(line: Evidence) -> tuple[float, float]:
-    """The least and the most that a line says; nothing, 0, is always possible."""
+def ends(line: Evidence) -> tuple[float, float]:
+    """The least and the most that a line says, in dB, its floor and ceiling aside; nothing, 0, is always possible."""
     if line.kind == "rate":
         return -_peak(line.alternative, line.null), _peak(line.null, line.alternative)
     said = [line.db] if line.kind == "when" else [db for _, db in line.points]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from gateway.ledger.explain import explain
 from gateway.ledger.explain_text import to_text
-from tests.ledger.explained import policy, ruled, settled
+from tests.ledger.explained import settled
+from tests.ledger.swept import policy, swept
 
 PAGE = Path(__file__).parents[2] / "deploy" / "README.md"
 BEGIN, END = "<!-- explained: begin -->\n", "<!-- explained: end -->"
@@ -13,7 +14,7 @@ BEGIN, END = "<!-- explained: begin -->\n", "<!-- explained: end -->"
 def written(text: str) -> str:
     """The page with the explanation of a fixed record between its marks."""
     by = policy()
-    row = ruled(by)
+    row = swept(by)
     shown = f"$ gauger explain {row.request} --ledger /var/lib/gauger/ledger\n{to_text(explain(row, settled(row), by))}"
     before, begun, rest = text.partition(BEGIN)
     _, ended, after = rest.partition(END)
