@@ -1,4 +1,9 @@
-"""Pure. The wording of a prompt -> marks: what kind of product it asks for, as far as its own words say."""
+"""Pure. The wording of a prompt -> marks: what kind of product it asks for, as far as its own words say.
+
+DOC
+"""
+
+from collections.abc import Callable, Iterable
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -7,88 +12,91 @@ from gateway.observe.lexicon import LANGUAGES
 __all__ = ["MARKS", "marks"]
 
 MARKS = ("elicits", "reasons", "generates", "invents", "prefers", "grades")
-
 ELICITS, REASONS, GENERATES, INVENTS, PREFERS, GRADES = (1 << at for at in range(len(MARKS)))
 OF = dict(zip(MARKS, (ELICITS, REASONS, GENERATES, INVENTS, PREFERS, GRADES), strict=True))
 NAMES = tuple(tuple(name for name in MARKS if bits & OF[name]) for bits in range(1 << len(MARKS)))
 STRONG = ELICITS | GENERATES | PREFERS
 
-# Parts that say nothing alone. A class of words has a bit too, which says that one of them stands somewhere.
-ONE, TASKS, SET, TRAINS, TWO, PICKED = (1 << at for at in range(len(MARKS), len(MARKS) + 6))
+# Parts that say nothing alone, and a bit for each class of words: one of them stands somewhere.
+ONE, SET, TASKS, TRAINS, AGAIN = (1 << at for at in range(len(MARKS), len(MARKS) + 5))
 CLASSES = tuple(sorted({name for _, _, words in LANGUAGES for name in words}))
 AT = {name: at for at, name in enumerate(CLASSES)}
-SEEN = {name: 1 << at for at, name in enumerate(CLASSES, len(MARKS) + 6)}
+SEEN = {name: 1 << at for at, name in enumerate((*CLASSES, "a digit"), len(MARKS) + 5)}
 
-# (class before, class after, bytes between their beginnings at most, what must stand between, what it says).
-# Between: a class; "0" lets a digit do; nothing. Up to `SENTENCE` bytes both must stand in one sentence.
-PAIRS: tuple[tuple[str, str, int, str, int], ...] = (
-    ("make", "item", 90, "fresh 0", INVENTS),
-    ("make", "item", 60, "", ONE),
-    ("make", "task", 90, "diverse", TASKS),
-    ("make", "task instruction", 90, "fresh 0", TASKS),
-    ("make", "data", 120, "", SET),
-    ("train", "model", 50, "", TRAINS),
-    ("make", "seed", 200, "", GENERATES),
-    ("seed", "make", 400, "", GENERATES),
-    ("show", "reasoning", 80, "all of it", ELICITS),
-    ("lengthy", "solution", 40, "", ELICITS),
-    ("behind", "answer", 45, "", ELICITS),
-    ("no skipping", "reasoning", 40, "", ELICITS),
-    ("numbered", "numbered", 6000, "", TWO),
-    ("chosen", "rejected", 300, "", PICKED),
-    ("rate", "answer", 60, "", GRADES),
-    ("improve", "assistant answer", 60, "", PREFERS),
-)
-SENTENCE = 120
 
-# (classes in any order, bytes that hold them all, what it says)
-NEAR: tuple[tuple[tuple[str, ...], int, int], ...] = (
-    (("before", "at length", "mull"), 160, ELICITS),
-    (("check", "each step", "solve"), 160, ELICITS),
-    (("rewrite", "harder", "task"), 200, GENERATES),
-)
+def all_of(*names: str) -> int:
+    """The bits of these classes."""
+    return sum(SEEN[name] for name in names)
 
+
+# A word of this class -> how many bytes before and after it are looked at, whether no further than its sentence, and
+# (classes that must all have a word there, what that says).
+AROUND: dict[str, tuple[int, int, bool, tuple[tuple[int, int], ...]]] = {
+    "reasoning": (80, 0, True, ((all_of("show", "whole"), ELICITS), (all_of("no skipping"), ELICITS))),
+    "solution": (40, 0, True, ((all_of("lengthy"), ELICITS),)),
+    "behind": (0, 45, True, ((all_of("answer"), ELICITS),)),
+    "before": (130, 160, False, ((all_of("mull", "at length"), ELICITS),)),
+    "each step": (40, 120, False, ((all_of("check", "mull"), ELICITS),)),
+    "exhaustively": (70, 60, True, ((all_of("ponder"), ELICITS),)),
+    "wander": (160, 160, False, ((all_of("ponder"), ELICITS),)),
+    "persona": (140, 160, False, ((all_of("posed", "invent"), TASKS),)),
+    "inspired": (140, 220, False, ((all_of("posed", "invent"), TASKS),)),
+    "harder": (180, 80, False, ((all_of("rewrite", "evolvable"), GENERATES),)),
+    "guess": (0, 50, True, ((all_of("the asking"), TASKS),)),
+    "yields": (80, 0, True, ((all_of("posed"), GENERATES),)),
+    "train": (0, 50, True, ((all_of("model"), TRAINS),)),
+    "answers": (80, 80, True, ((all_of("choose", "two"), PREFERS),)),
+    "assistant answer": (70, 70, False, ((all_of("improve"), PREFERS),)),
+    "chosen": (60, 200, False, ((all_of("rejected", "answer"), PREFERS),)),
+    "rate": (0, 60, True, ((all_of("answer"), GRADES),)),
+}
+# An object of a verb of making in its sentence -> how many bytes after it at most, and (classes that must have a word
+# between them, what that says).
+MADE: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
+    "item": (90, ((0, ONE), (all_of("fresh"), INVENTS), (all_of("a digit"), INVENTS))),
+    "task": (90, ((all_of("diverse"), TASKS),)),
+    "asked": (90, ((all_of("fresh"), TASKS), (all_of("a digit"), TASKS))),
+    "data": (120, ((0, SET),)),
+}
 # (bits that must all stand, bits of which none may, what it says), in order
 WHOLE: tuple[tuple[int, int, int], ...] = (
-    (SEEN["boxed"] | REASONS, 0, ELICITS),
-    (SEEN["boxed"] | SEEN["solve"], 0, ELICITS),
-    (TASKS, SEEN["art"], GENERATES),
+    (TASKS, SEEN["art"] | SEEN["search"] | SEEN["market"], GENERATES),
     (SET, SEEN["cards"], GENERATES),
-    (ONE | TRAINS, 0, GENERATES),
-    (ONE | SEEN["persona"], SEEN["market"], GENERATES),
-    (ONE | SEEN["jsonl"], 0, GENERATES),
-    (ONE | SEEN["key instruction"] | SEEN["key output"] | SEEN["key input"], 0, GENERATES),
+    (ONE | TRAINS, SEEN["code"], GENERATES),
+    (ONE | SEEN["jsonl"], SEEN["code"], GENERATES),
+    (ONE | all_of("key instruction", "key output", "key input"), SEEN["code"], GENERATES),
+    (all_of("seed", "make"), 0, GENERATES),
     (SEEN["rephrase"], SEEN["search"], GENERATES),
-    (SEEN["first"] | SEEN["second"] | SEEN["compare"], 0, PREFERS),
-    (TWO | SEEN["compare"], 0, PREFERS),
-    (PICKED | SEEN["answer"], 0, PREFERS),
-    (SEEN["helpfulness"] | SEEN["honesty"] | SEEN["truthfulness"] | SEEN["following"], 0, PREFERS),
+    (all_of("helpfulness", "honesty", "truthfulness", "following"), 0, PREFERS),
+    (all_of("first", "second", "compare"), 0, PREFERS),
+    (AGAIN | SEEN["compare"], 0, PREFERS),
+    (SEEN["boxed"] | REASONS, 0, ELICITS),
+    (all_of("boxed", "mull"), 0, ELICITS),
 )
+RARE = SEEN["second"] | AGAIN | SEEN["boxed"]  # where these stand, words of windows are looked for everywhere
 
 # A prompt that ends with a user's header asks a chat model for what a user would say (Magpie).
 HEADERS = (
-    b"<|im_start|>user",
-    b"<|start_header_id|>user<|end_header_id|>",
-    b"<|start_header_id|>user",
-    b"<start_of_turn>user",
-    b"<|user|>",
-    b"[inst]",
-    b"\nhuman:",
-    b"\nuser:",
-    b"### instruction:",
-    b"<|begin_of_text|>",
+    *(b"<|im_start|>user", b"<|start_header_id|>user<|end_header_id|>", b"<|start_header_id|>user", b"<|user|>"),
+    *(b"<start_of_turn>user", b"[inst]", b"\nhuman:", b"\nuser:", b"### instruction:", b"<|begin_of_text|>"),
 )
 
 ASKED = 45  # bytes: so near before a wish, "how do i" and "what is" make a question about it
-HOW, NOBODY = AT["how"], -1 << 20  # a place before any text
-HEEDS = frozenset({AT["make"], AT["train"], AT["show"], AT["task instruction"]})
+NOWHERE = -1 << 20
+DIGIT = SEEN["a digit"]
+HOW, MAKE, NUMBERED = AT["how"], AT["make"], AT["numbered"]
+HEEDS = frozenset({MAKE, AT["train"], AT["reasoning"], AT["rephrase"]})
 ENDS = (b". ", b"? ", b"! ", b"  ", "。".encode())
 
-OPEN, LETTER, LEAD = 0, 1, 2
-KIND = bytes(LETTER if chr(at).isalnum() or at == 95 else OPEN if at < 128 else LEAD for at in range(128)) + bytes(
-    [LEAD] * 128
+WORD, LEAD, QUOTE = 1, 2, 3
+KIND = bytes(WORD if chr(at).isalnum() or at == 0x5F else QUOTE if at == 0x27 else 0 for at in range(0x80)) + bytes(
+    [LEAD] * 0x80
 )
-"""Byte -> whether it goes on with a word. LEAD: of a character that is not ASCII, so look at all of it."""
+"""Byte -> whether a word may go on with it. LEAD: of a character beyond ASCII, so look at all of it."""
+
+Row = tuple[int, tuple[int, ...], bool, bool]
+"""What an entry says alone, its classes, whether a word must begin where it does, and end."""
+Find = Callable[[bytes, bool], list[tuple[int, int, int]]]
 
 
 def _joined(data: bytes, at: int) -> bool:
@@ -99,66 +107,70 @@ def _joined(data: bytes, at: int) -> bool:
     return False
 
 
-def _table() -> tuple[list[bytes], list[tuple[int, tuple[int, ...], bool, bool]]]:
+def _compiled(entries: Iterable[tuple[str, int, int]]) -> tuple[Find, Find, list[Row]]:
+    """(entry, what it says alone, its class or -1) -> searches for ASCII text and for any, and what its rows mean."""
     said: dict[str, int] = {}
     classes: dict[str, list[int]] = {}
-    for _, phrases, words in LANGUAGES:
-        for mark, entries in phrases.items():
-            for entry in entries:
-                said[entry] = said.get(entry, 0) | OF[mark]
-        for name, entries in words.items():
-            for entry in entries:
-                if AT[name] not in classes.setdefault(entry, []):
-                    classes[entry].append(AT[name])
-    found = []
-    for entry in dict.fromkeys((*said, *classes)):
+    for entry, mark, name in entries:
+        said[entry] = said.get(entry, 0) | mark
+        if name >= 0 and name not in classes.setdefault(entry, []):
+            classes[entry].append(name)
+    found: list[tuple[bytes, Row]] = []
+    for entry, mark in said.items():
         core = entry.removesuffix("*").encode()
-        first = KIND[core[0]] == LETTER or _joined(core, 0)
-        last = core.decode() == entry and (KIND[core[-1]] == LETTER or _joined(core, len(core) - 1))
-        found.append((core, (said.get(entry, 0), tuple(classes.get(entry, ())), first, last)))
-    found.sort(key=lambda one: not one[0].isascii())
-    return [core for core, _ in found], [row for _, row in found]
+        first = KIND[core[0]] == WORD or _joined(core, 0)
+        last = not entry.endswith("*") and (KIND[core[-1]] == WORD or _joined(core, len(core) - 1))
+        found.append((core, (mark, tuple(classes.get(entry, ())), first, last)))
+    found.sort(key=lambda one: not one[0].isascii())  # the numbers of what is ASCII are the same in both
+    cores = [core for core, _ in found]
+    plain = BytesAhoCorasick([core for core in cores if core.isascii()], implementation=Implementation.DFA)
+    wide = BytesAhoCorasick(cores, implementation=Implementation.ContiguousNFA)
+    return plain.find_matches_as_indexes, wide.find_matches_as_indexes, [row for _, row in found]
 
 
-PATTERNS, ROWS = _table()
-PLAIN = sum(pattern.isascii() for pattern in PATTERNS)  # these come first
-FIND = BytesAhoCorasick(PATTERNS[:PLAIN], implementation=Implementation.DFA).find_matches_as_indexes
-FIND_WIDE = BytesAhoCorasick(PATTERNS, implementation=Implementation.ContiguousNFA).find_matches_as_indexes
+WORDS = [(entry, 0, AT[name]) for _, _, words in LANGUAGES for name, entries in words.items() for entry in entries]
+NEEDS = (
+    *(need for _, _, _, rules in AROUND.values() for need, _ in rules),
+    *(need for _, rules in MADE.values() for need, _ in rules),
+)
+NEARBY = {AT["compare"], *(AT[name] for name in MADE)} | {
+    at for name, at in AT.items() if any(SEEN[name] & need for need in NEEDS)
+}
+FIND, FIND_WIDE, ROWS = _compiled(
+    [
+        *((entry, OF[mark], -1) for _, said, _ in LANGUAGES for mark, entries in said.items() for entry in entries),
+        *(word for word in WORDS if word[2] not in NEARBY or CLASSES[word[2]] in AROUND),
+    ]
+)
+NEAR, NEAR_WIDE, NEAR_ROWS = _compiled(word for word in WORDS if word[2] in NEARBY)
 
-AFTER: list[list[tuple[int, int, int, bool, int]]] = [[] for _ in CLASSES]
-for _before, _after, _span, _between, _says in PAIRS:
-    _name = _between.removesuffix(" 0")
-    AFTER[AT[_after]].append(
-        (AT[_before], _span, AT[_name] if _name else -1, _between.endswith(" 0"), _says),
-    )
-TOGETHER: list[list[tuple[tuple[int, ...], int, int]]] = [[] for _ in CLASSES]
-for _names, _span, _says in NEAR:
-    for _name in _names:
-        TOGETHER[AT[_name]].append((tuple(AT[other] for other in _names if other != _name), _span, _says))
 BITS = tuple(SEEN[name] for name in CLASSES)
+WINDOWS = tuple(AROUND.get(name) for name in CLASSES)
+OBJECTS = tuple(MADE.get(name, (-1, ())) for name in CLASSES)
+FARTHEST = max(span for span, _ in MADE.values())
 
 
 def marks(text: bytes) -> tuple[str, ...]:
     """The marks of a text in normal form, in the order of `MARKS`. Any bytes will do; one pass, nothing is kept."""
     data = b" " + text.replace(b"\n", b" ") + b"   "
     if data.isascii():
-        hits = FIND(data, True)
+        hits, near = FIND(data, True), NEAR
     else:
         data = data.replace(b"\xe2\x80\x99", b"'")  # the typographer's apostrophe
-        hits = FIND_WIDE(data, True)
-    bits = _read(data, hits) if hits else 0
+        hits, near = FIND_WIDE(data, True), NEAR_WIDE
+    bits = _read(data, hits, near) if hits else 0
     if text.rstrip().endswith(HEADERS):
         bits |= GENERATES
     return NAMES[bits & (len(NAMES) - 1)]
 
 
-def _read(data: bytes, hits: list[tuple[int, int, int]]) -> int:
-    bits, how, last = 0, NOBODY, [NOBODY] * len(CLASSES)
+def _read(data: bytes, hits: list[tuple[int, int, int]], near: Find) -> int:
+    bits, how = 0, NOWHERE
     for at, start, end in hits:
-        said, classes, first, ends = ROWS[at]
-        if first and (kind := KIND[data[start - 1]]) and (kind == LETTER or _joined(data, start - 1)):
+        said, classes, first, last = ROWS[at]
+        if first and (kind := KIND[data[start - 1]]) and _before(data, kind, start):
             continue
-        if ends and not _closed(data, end):
+        if last and KIND[data[end]] and not _closed(data, end):
             continue
         if said:
             bits |= said & ~STRONG if said & STRONG and _asked(data, how, start) else said
@@ -168,35 +180,75 @@ def _read(data: bytes, hits: list[tuple[int, int, int]]) -> int:
                 continue
             if name in HEEDS and _asked(data, how, start):
                 continue
+            if name == NUMBERED and bits & BITS[name]:
+                bits |= AGAIN
             bits |= BITS[name]
-            for before, span, between, digit, says in AFTER[name]:
-                origin = last[before]
-                if (
-                    start - origin <= span
-                    and (between < 0 or last[between] > origin or (digit and data.find(b"0", origin, start) > 0))
-                    and (span > SENTENCE or _one_sentence(data, origin, start))
-                ):
-                    bits |= says
-            last[name] = start
-            for others, span, says in TOGETHER[name]:
-                if all(start - last[other] <= span for other in others):
-                    bits |= says
+            if name == MAKE:
+                bits |= _made(data, end, near)
+            elif (window := WINDOWS[name]) is not None:
+                before, after, sentence, rules = window
+                low, high = max(start - before, 0), end + after
+                if sentence:
+                    low, high = _sentence(data, low, start, end, high)
+                seen = _words(data, low, high, near)
+                for need, says in rules:
+                    if seen & need == need:
+                        bits |= says
+    if bits & RARE:
+        bits |= _words(data, 0, len(data), near)
     for need, unless, says in WHOLE:
         if bits & need == need and not bits & unless:
             bits |= says
     return bits
 
 
+def _made(data: bytes, start: int, near: Find) -> int:
+    """What the objects say that stand after a verb of making."""
+    data = data[start : _sentence(data, start, start, start, start + FARTHEST)[1]] + b"   "
+    digit, seen, bits = data.find(b"0"), 0, 0
+    for at, start, end in near(data, True):
+        _, classes, first, last = NEAR_ROWS[at]
+        if first and start and (kind := KIND[data[start - 1]]) and _before(data, kind, start):
+            continue
+        if last and KIND[data[end]] and not _closed(data, end):
+            continue
+        for name in classes:
+            span, wishes = OBJECTS[name]
+            if start <= span:
+                among = seen | DIGIT if 0 <= digit < start else seen
+                for need, says in wishes:
+                    if among & need == need:
+                        bits |= says
+            seen |= BITS[name]
+    return bits
+
+
+def _words(data: bytes, low: int, high: int, near: Find) -> int:
+    """The classes that have a word between these places."""
+    data = b" " + data[low:high] + b"   "
+    bits = 0
+    for at, start, end in near(data, True):
+        _, classes, first, last = NEAR_ROWS[at]
+        if first and (kind := KIND[data[start - 1]]) and _before(data, kind, start):
+            continue
+        if last and KIND[data[end]] and not _closed(data, end):
+            continue
+        for name in classes:
+            bits |= BITS[name]
+    return bits
+
+
+def _before(data: bytes, kind: int, start: int) -> bool:
+    """Whether a word goes on over `start`, before which a byte of this kind stands."""
+    return kind == WORD or (kind == LEAD and _joined(data, start - 1))
+
+
 def _closed(data: bytes, end: int) -> bool:
     """Whether a word ends here, or with one more s. A genitive is another word: "act as the user's lawyer"."""
-    byte = data[end]
-    if byte == 0x73:
+    if data[end] == 0x73:
         end += 1
-        byte = data[end]
-    if byte == 0x27:
-        return data[end + 1] != 0x73
-    kind = KIND[byte]
-    return not kind or (kind == LEAD and not _joined(data, end))
+    kind = KIND[data[end]]
+    return not kind or (kind == QUOTE and data[end + 1] != 0x73) or (kind == LEAD and not _joined(data, end))
 
 
 def _asked(data: bytes, how: int, start: int) -> bool:
@@ -206,3 +258,12 @@ def _asked(data: bytes, how: int, start: int) -> bool:
 
 def _one_sentence(data: bytes, start: int, end: int) -> bool:
     return not any(data.find(mark, start, end) >= 0 for mark in ENDS)
+
+
+def _sentence(data: bytes, low: int, start: int, end: int, high: int) -> tuple[int, int]:
+    """These bounds, drawn in to the sentence that the word from `start` to `end` stands in."""
+    for mark in ENDS:
+        low = max(low, data.rfind(mark, low, start) + 1)
+        if (at := data.find(mark, end, high)) >= 0:
+            high = at
+    return low, high

@@ -6,14 +6,17 @@ and one more s (plural, third person) is let through; a last `*` leaves its end 
 a recipe has to ask for, and from prompts that were published with their papers; it was not fitted to any traffic.
 """
 
-from gateway.observe.lexicon import english, european, world
+from gateway.observe.lexicon import eastern, english, northern, romance, words
 from gateway.observe.lexicon.lines import Lexicon
 
 __all__ = ["LANGUAGES"]
 
 LANGUAGES: tuple[tuple[str, Lexicon, Lexicon], ...] = (
-    ("en", english.PHRASES, english.WORDS),
-    *((name, phrases, words) for name, (phrases, words) in european.LANGUAGES.items()),
-    *((name, phrases, words) for name, (phrases, words) in world.LANGUAGES.items()),
+    ("en", english.PHRASES, words.WORDS),
+    *(
+        (name, phrases, classes)
+        for group in (romance, northern, eastern)
+        for name, (phrases, classes) in group.LANGUAGES.items()
+    ),
 )
 """(language, its phrases, its words)."""
