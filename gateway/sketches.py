@@ -12,6 +12,7 @@ ENTRY = 4  # bytes of a fingerprint that are kept: its lowest
 MASK = 0xFFFFFFFF
 WHOLE = 0xFFFFFFFFFFFFFFFF
 HIGHEST = 20  # level; beyond it one in a million is looked at
+SLOT, TOUCH = Struct("<IIB"), Struct("<IB")
 
 
 class Seen:
@@ -95,6 +96,8 @@ class Common:
     """
 
     def __init__(self, slots: int) -> None:
+        if slots < 1:
+            raise ValueError("there is at least one slot")
         self.slots = slots
         self._struct = Struct("<" + "If" * slots)
         self.size = self._struct.size
@@ -133,44 +136,39 @@ class Common:
 
 
 class Recent:
-    """The last few that came: each with when it was touched, in seconds, and a byte of the owner's. A newcomer takes
-    the place of the one that came first. State: 1 + 9 * slots bytes, as whose turn it is, fingerprints, times, notes.
+    """The last few that came, each with the second in which it was touched and a byte of the owner's. A newcomer takes
+    the place of the one that came first. State: 1 + 9 * slots bytes, as whose turn it was, then the slots.
     """
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self.size = 1 + (2 * ENTRY + 1) * slots
-        self._times = 1 + ENTRY * slots
-        self.notes = 1 + 2 * ENTRY * slots
-        """Where the first slot's note is, from the sketch's start on."""
+        self.size = 1 + SLOT.size * slots
 
     def find(self, data: bytearray, start: int, print_: int) -> int:
-        """The slot that holds this fingerprint's lowest 32 bits; -1 where none does."""
-        entry = (print_ & MASK or 1).to_bytes(ENTRY, "little")
-        first, end = start + 1, start + self._times
+        """The place of the slot that holds this fingerprint's lowest 32 bits; 0 where none does."""
+        if not data[start]:
+            return 0
+        first, end = start + 1, start + self.size
+        entry = (print_ & MASK).to_bytes(ENTRY, "little")
         at = data.find(entry, first, end)
-        while at >= 0 and (at - first) % ENTRY:
+        while at >= 0 and (at - first) % SLOT.size:
             at = data.find(entry, at + 1, end)
-        return (at - first) // ENTRY if at >= 0 else -1
+        return at if at >= 0 else 0
 
-    def age(self, data: bytearray, start: int, slot: int, now: int) -> int:
-        """Seconds since a slot was touched. `now` in seconds."""
-        at = start + self._times + ENTRY * slot
-        return (now - int.from_bytes(data[at : at + ENTRY], "little")) & MASK
+    def look(self, data: bytearray, place: int, now: int) -> tuple[int, int]:
+        """Seconds since this slot was touched, and its byte. `now` in seconds."""
+        then, note = TOUCH.unpack_from(data, place + ENTRY)
+        return (now - then) & MASK, note
 
-    def touch(self, data: bytearray, start: int, slot: int, now: int, note: int) -> None:
-        """It came again."""
-        at = start + self._times + ENTRY * slot
-        data[at : at + ENTRY] = (now & MASK).to_bytes(ENTRY, "little")
-        data[start + self.notes + slot] = note
+    def touch(self, data: bytearray, place: int, now: int, note: int) -> None:
+        """What is in this slot came again."""
+        TOUCH.pack_into(data, place + ENTRY, now & MASK, note)
 
     def add(self, data: bytearray, start: int, print_: int, now: int, note: int) -> None:
         """A newcomer."""
         slot = data[start] % self.slots
         data[start] = slot + 1
-        at = start + 1 + ENTRY * slot
-        data[at : at + ENTRY] = (print_ & MASK or 1).to_bytes(ENTRY, "little")
-        self.touch(data, start, slot, now, note)
+        SLOT.pack_into(data, start + 1 + SLOT.size * slot, print_ & MASK, now & MASK, note)
 
 
 class Bits:

@@ -62,6 +62,7 @@ class Slab:
 
     __slots__ = (
         "bytes",
+        "continued",
         "counts",
         "fresh",
         "generating",
@@ -84,6 +85,7 @@ class Slab:
         self.generating_day = 0.0  # the same of the last day
         self.fresh = 1.0  # share of this account's asks that it had not asked before, as estimated now
         self.returned = 0  # pieces of what is asked that were in an answer which this deployment served
+        self.continued = False  # whether the last answer in the history was one that this deployment served
 
 
 class Ended(NamedTuple):
@@ -188,5 +190,5 @@ def worthwhile(seen: Observation, end: Ended) -> bool:
 
     Of a batch, or of several prompts in one request, the mean decides.
     """
-    written = end.output / max(1, seen.n)
-    return end.ok and written >= ENOUGH and 2.0 * written * max(1, seen.lines, seen.prompts) >= end.input
+    written = end.output / (seen.n or 1)
+    return end.ok and written >= ENOUGH and 2.0 * written * (seen.lines or seen.prompts or 1) >= end.input

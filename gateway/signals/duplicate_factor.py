@@ -42,29 +42,33 @@ class DuplicateFactor(Signal):
     def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
         if seen.op not in GENERATES:
             return
-        counts, weight = slab.counts, slab.weight
+        counts, weight, asked = slab.counts, slab.weight, seen.n
         _, again, answers = self.at
-        counts[answers] += min(seen.n / max(1, seen.prompts), MOST * weight)
+        if asked > 1:
+            counts[answers] += min(asked / (seen.prompts or 1), MOST * weight)
+        else:
+            counts[answers] += asked
         if not seen.asks:
             return
-        data, start, now = slab.bytes, self.start, slab.now // SECOND
+        data, now = slab.bytes, slab.now // SECOND
         print_ = seen.asks[0] + seen.said
-        slot = LAST.find(data, start, print_)
+        place = LAST.find(data, self.start, print_)
         same = weight - seen.distinct
-        if slot < 0:
-            LAST.add(data, start, print_, now, WENT)
-        else:
-            if data[start + LAST.notes + slot] == WENT and LAST.age(data, start, slot, now) <= AGAIN:
+        if place:
+            age, note = LAST.look(data, place, now)
+            LAST.touch(data, place, now, WENT)
+            if note == WENT and age <= AGAIN:
                 same = weight
-            LAST.touch(data, start, slot, now, WENT)
+        else:
+            LAST.add(data, self.start, print_, now, WENT)
         if same > 0:
             counts[again] += max(0, min(same, weight - seen.marks.get("greedy", 0)))
 
     def ended(self, slab: Slab, seen: Observation, end: Ended) -> None:
         if not end.ok and seen.asks and seen.op in GENERATES:
-            slot = LAST.find(slab.bytes, self.start, seen.asks[0] + seen.said)
-            if slot >= 0:
-                slab.bytes[self.start + LAST.notes + slot] = FAILED
+            place = LAST.find(slab.bytes, self.start, seen.asks[0] + seen.said)
+            if place:
+                LAST.touch(slab.bytes, place, slab.now // SECOND, FAILED)
 
     def readings(self) -> tuple[Read, ...]:
         choices, again, answers = self.at

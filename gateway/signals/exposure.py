@@ -47,7 +47,7 @@ class Exposure(Signal):
             return
         counts, fresh = slab.counts, slab.fresh
         answers, output, answered, rows, thousands, rest = self.at
-        taken = fresh * max(1, seen.n)
+        taken = fresh * (seen.n or 1)
         counts[answers] += taken
         counts[output] += fresh * end.output
         counts[answered] += slab.weight

@@ -67,7 +67,7 @@ class LogitBiasProbe(Signal):
             ),
             Read(
                 "biased_tokens",
-                "different tokens that were ever biased: about right to a thousand, then at least half of them",
+                "different tokens that were ever biased: about right to a thousand, then at least a third",
                 lambda s: s.counts[tokens],
                 "",
                 "different tokens biased",

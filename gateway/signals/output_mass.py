@@ -48,7 +48,7 @@ class OutputMass(Signal):
         counts[output] += end.output
         counts[input_] += end.input
         counts[answered] += weight
-        choices = max(1, seen.n)
+        choices = seen.n or 1
         if end.output > LONG * choices or end.reasoning > THOUGHT * choices:
             counts[long] += weight
         if worthwhile(seen, end):

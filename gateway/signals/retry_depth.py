@@ -42,14 +42,14 @@ class RetryDepth(Signal):
     def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
         if not seen.asks or seen.op not in GENERATES:
             return
-        data, start, now = slab.bytes, self.start, slab.now // SECOND
-        slot = FAILURES.find(data, start, seen.asks[0] + seen.said)
-        if slot < 0:
+        place = FAILURES.find(slab.bytes, self.start, seen.asks[0] + seen.said)
+        if not place:
             return
-        note = data[start + FAILURES.notes + slot]
-        if note > OPEN and FAILURES.age(data, start, slot, now) <= PATIENCE:
+        now = slab.now // SECOND
+        age, note = FAILURES.look(slab.bytes, place, now)
+        if note > OPEN and age <= PATIENCE:
             tries = min(note - OPEN + 1, MOST)
-            FAILURES.touch(data, start, slot, now, tries)
+            FAILURES.touch(slab.bytes, place, now, tries)
             slab.counts[self.at[0]] += slab.weight
             if tries == DEEP:
                 slab.counts[self.at[1]] += 1.0
@@ -57,24 +57,22 @@ class RetryDepth(Signal):
     def ended(self, slab: Slab, seen: Observation, end: Ended) -> None:
         if not seen.asks or seen.op not in GENERATES:
             return
-        data, start, now = slab.bytes, self.start, slab.now // SECOND
-        print_ = seen.asks[0] + seen.said
+        data, now, print_ = slab.bytes, slab.now // SECOND, seen.asks[0] + seen.said
         failed = not end.ok and (end.refused or end.status == 429 or end.status >= 500 or not end.status)
-        slot = FAILURES.find(data, start, print_)
-        if slot >= 0:
-            tries = data[start + FAILURES.notes + slot] & MOST
+        place = FAILURES.find(data, self.start, print_)
+        if place:
+            age, note = FAILURES.look(data, place, now)
+            tries = note & MOST
             if not failed:
-                FAILURES.touch(data, start, slot, now, 0)
-                return
-            if tries and FAILURES.age(data, start, slot, now) <= PATIENCE:
-                FAILURES.touch(data, start, slot, now, OPEN | tries)
-                return
-            FAILURES.touch(data, start, slot, now, OPEN | 1)
+                FAILURES.touch(data, place, now, 0)
+            elif tries and age <= PATIENCE:
+                FAILURES.touch(data, place, now, OPEN | tries)
+            else:
+                FAILURES.touch(data, place, now, OPEN | 1)
+                slab.counts[self.at[2]] += 1.0
         elif failed:
-            FAILURES.add(data, start, print_, now, OPEN | 1)
-        else:
-            return
-        slab.counts[self.at[2]] += 1.0
+            FAILURES.add(data, self.start, print_, now, OPEN | 1)
+            slab.counts[self.at[2]] += 1.0
 
     def readings(self) -> tuple[Read, ...]:
         retries, deep, failed = self.at

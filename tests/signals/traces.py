@@ -27,12 +27,14 @@ def print_of(*of: object) -> int:
     return int.from_bytes(blake2b(repr(of).encode(), digest_size=8).digest(), "big") >> 11 or 1
 
 
-def ask(n: object = 0, frame: object = None, *, marks: Iterable[str] = ("one_shot",), **fields: Any) -> Observation:
-    """A chat request that asks question `n`; in a frame, its first and last words are those of the frame.
+def ask(
+    what: object = 0, /, frame: object = None, *, marks: Iterable[str] = ("one_shot",), **fields: Any
+) -> Observation:
+    """A chat request that asks question `what`; in a frame, its first and last words are those of the frame.
 
     `fields`: of the observation, as they shall be. Streams and choices bring their marks along.
     """
-    framed = n if frame is None else frame
+    framed = what if frame is None else frame
     made: dict[str, Any] = {
         "dialect": "openai_chat",
         "op": "chat",
@@ -43,9 +45,9 @@ def ask(n: object = 0, frame: object = None, *, marks: Iterable[str] = ("one_sho
         "chars": 200,
         "fresh": 200,
         "client": "python-client",
-        "asks": (print_of("ask", n),),
+        "asks": (print_of("ask", what),),
         "distinct": 1,
-        "pieces": tuple(sorted(print_of("piece", n, at) for at in range(3))),
+        "pieces": tuple(sorted(print_of("piece", what, at) for at in range(3))),
         "head": print_of("head", framed),
         "tail": print_of("tail", framed),
         "params": print_of("params"),
