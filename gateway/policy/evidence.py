@@ -17,7 +17,7 @@ FLOOR = -10.0
 """dB: the least that a family counts, so that nobody can bank credit with good behaviour."""
 HALF = 20.0
 """Requests at which half of what a reading says counts."""
-FEW = 4.0
+FEW = 2.0
 """Requests at which half of a rate's evidence counts: it weighs small numbers itself, but for owners' first steps."""
 
 DECIBANS = 10.0 / log(10.0)
