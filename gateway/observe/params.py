@@ -33,7 +33,7 @@ DEFAULTS: Mapping[str, Any] = {
 """OpenAI's documented defaults; a field that is null says the same as none."""
 
 MAX_NAMES = 64
-MAX_VALUE = 64  # characters
+MAX_VALUE = 64  # characters of a value or a name
 
 
 def vector(body: Mapping[str, Any]) -> bytes:
@@ -44,10 +44,11 @@ def vector(body: Mapping[str, Any]) -> bytes:
             continue
         value = body[name]
         if type(value) is dict:
-            inner = [f"{key}={_plain(value[key])}" for key in sorted(value)[:MAX_NAMES] if key not in CONTENT]
-            parts.append(f"{name}{{{','.join(inner)}}}")
+            names = [key for key in sorted(value)[:MAX_NAMES] if key not in CONTENT]
+            inner = ",".join([f"{key[:MAX_VALUE]}={_plain(value[key])}" for key in names])
+            parts.append(f"{name[:MAX_VALUE]}{{{inner}}}")
         else:
-            parts.append(f"{name}={_plain(value)}")
+            parts.append(f"{name[:MAX_VALUE]}={_plain(value)}")
     return ";".join(parts).encode("utf-8", "surrogatepass")
 
 
@@ -65,5 +66,5 @@ def _plain(value: Any) -> str:
     if type(value) is list:
         return f"[{len(value)}]"
     if type(value) is dict:
-        return f"{{{','.join(sorted(value)[:MAX_NAMES])[:MAX_VALUE]}}}"
-    return repr(value)[:MAX_VALUE]
+        return f"{{{','.join([key[:MAX_VALUE] for key in sorted(value)[:MAX_NAMES]])[:MAX_VALUE]}}}"
+    return repr(value[:MAX_VALUE] if type(value) is str else value)[:MAX_VALUE]
