@@ -38,21 +38,21 @@ class Panel:
         self.signals = dict(signals)
         self._marks: dict[str, list[int]] = {}  # mark -> the counters that count it
         stamps = len(STAMPS)
-        wanted: list[tuple[Signal | None, str, Span]] = [(None, name, span) for name, span in SHARED]
+        wanted = [("", name, span) for name, span in SHARED]  # of which signal, its name, its time constant
         sketch = ASKS.size
-        for signal in self.signals.values():
+        for file, signal in self.signals.items():
             signal.when = tuple(range(stamps, stamps + len(signal.stamps)))
             stamps += len(signal.stamps)
             signal.start = sketch
             sketch += signal.sketch
-            wanted += [(signal, name, span) for name, span in _counters(signal)]
+            wanted += [(file, name, span) for name, span in _counters(signal)]
         ordered = sorted(wanted, key=lambda each: ORDER.index(each[2]))
-        places = {(id(owner), name): at for at, (owner, name, _) in enumerate(ordered)}
-        for signal in self.signals.values():
-            signal.at = tuple(places[id(signal), name] for name, _ in _counters(signal))
+        places = {(file, name): at for at, (file, name, _) in enumerate(ordered)}
+        for file, signal in self.signals.items():
+            signal.at = tuple(places[file, name] for name, _ in _counters(signal))
             for mark in signal.marks:
-                self._marks.setdefault(mark, []).append(places[id(signal), mark])
-        day, week, looked, fresh = (places[id(None), name] for name, _ in SHARED)
+                self._marks.setdefault(mark, []).append(places[file, mark])
+        day, week, looked, fresh = (places["", name] for name, _ in SHARED)
         self._day, self._week, self._looked, self._fresh = day, week, looked, fresh
         self._ends = [sum(1 for each in ordered if ORDER.index(each[2]) <= at) for at in range(3)]
         self._stamps, self._counters, self._sketch = stamps, len(ordered), sketch
@@ -61,9 +61,7 @@ class Panel:
         asked = [signal for signal in self.signals.values() if type(signal).asked is not Signal.asked]
         self._asked = [signal.asked for signal in asked]
         self._malformed = [signal.asked for signal in asked if signal.malformed]
-        self._ended = [
-            signal.ended for signal in self.signals.values() if type(signal).ended is not Signal.ended
-        ]
+        self._ended = [signal.ended for signal in self.signals.values() if type(signal).ended is not Signal.ended]
         self.readings: dict[str, Read] = {
             read.name: read for signal in self.signals.values() for read in signal.readings()
         }
@@ -104,11 +102,13 @@ class Panel:
             asked(slab, seen, who)
         return slab
 
-    def asked(self, row: bytes, seen: Observation, who: Caller, now: int, returned: int = 0) -> Slab:
-        """The slab after a request has been observed. `returned`: see `Slab`."""
+    def asked(
+        self, row: bytes, seen: Observation, who: Caller, now: int, returned: int = 0, continued: bool = False
+    ) -> Slab:
+        """The slab after a request has been observed. `returned` and `continued`: see `Slab`."""
         slab = self.unpack(row)
         self._advance(slab, now)
-        slab.returned = returned
+        slab.returned, slab.continued = returned, continued
         slab.weight = weight = seen.lines or 1
         counts = slab.counts
         if seen.op in GENERATES:

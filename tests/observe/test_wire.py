@@ -8,10 +8,11 @@ import orjson
 import pytest
 
 from gateway.dialects import match
-from gateway.observe import observe
+from gateway.observe import Prints, observe
 from gateway.observe.wire import Wire, form_of, from_wire, usage_of
 from gateway.usage import Usage
 
+PRINTS = Prints(b"pepper")
 JSON = [(b"content-type", b"application/json")]
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "the zebra crosses"}], "n": 2, "logprobs": True}
 
@@ -52,7 +53,7 @@ def test_each_dialect_is_observed_as_the_gate_observes_it(path: str, body: Any, 
     assert found is not None
     dialect, route = found
     raw = orjson.dumps(body)
-    assert wire == Wire(observe(route, dialect.parse(route, raw), len(raw)))
+    assert wire == Wire(observe(route, dialect.parse(route, raw), len(raw), PRINTS))
     assert (wire.seen.op, wire.seen.chars >= len("the zebra crosses")) == (op, True)
 
 
@@ -75,7 +76,7 @@ def test_no_text_of_a_request_is_in_what_comes_back() -> None:
     ],
 )
 def test_what_the_gateway_would_not_read_is_refused_by_its_code(path: str, body: bytes, code: str, op: str) -> None:
-    wire = from_wire("POST", path, JSON, body)
+    wire = from_wire("POST", path, JSON, body, PRINTS)
     assert (wire.refused, wire.status, wire.nameless) == (code, 400, False)
     assert (wire.seen.op, wire.seen.bytes) == (op, len(body))
 
@@ -91,12 +92,12 @@ def test_what_the_gateway_would_not_read_is_refused_by_its_code(path: str, body:
     ],
 )
 def test_a_head_that_is_refused_leaves_nobody(path: str, headers: list[tuple[bytes, bytes]], code: str) -> None:
-    wire = from_wire("GET", path, headers, b"")
+    wire = from_wire("GET", path, headers, b"", PRINTS)
     assert (wire.refused, wire.nameless, wire.seen.op) == (code, True, "rejected")
 
 
 def test_a_request_without_a_body_that_no_dialect_reads_is_opaque() -> None:
-    wire = from_wire("GET", "/v1/models", [], b"")
+    wire = from_wire("GET", "/v1/models", [], b"", PRINTS)
     assert (wire.refused, wire.seen.op, wire.seen.bytes) == ("", "opaque", 0)
 
 
@@ -108,7 +109,7 @@ LINES = "\n".join(
 
 def upload(purpose: str, text: str, filename: str = "batch.jsonl") -> Wire:
     content_type, body = form_of(purpose, filename, "application/jsonl", text)
-    return from_wire("POST", "/v1/files", [(b"content-type", content_type)], body)
+    return from_wire("POST", "/v1/files", [(b"content-type", content_type)], body, PRINTS)
 
 
 def test_the_lines_of_an_upload_are_folded() -> None:

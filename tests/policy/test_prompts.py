@@ -1,6 +1,7 @@
 """Choices of several prompts: what is clamped is a prompt's, what is reserved is all of them."""
 
 from gateway.decide import AccountState, Facts, judge
+from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.observe import Observation
 from tests.rig import policy_of
@@ -21,8 +22,10 @@ def test_ten_prompts_of_one_choice_are_within_a_clamp_of_two() -> None:
 
 
 def test_ten_prompts_of_five_choices_become_ten_of_two() -> None:
-    seen = Observation(op="text_completion", n=50, prompts=10, chars=100)
+    seen = Observation(op="text_completion", n=50, prompts=10, chars=100, marks={"choices": 1})
     state, verdict = judge(POLICY, AccountState(), Facts(Caller("a"), seen), NOW)
     assert verdict.effects.clamp == {"n": (5, 2)}
     assert verdict.draws[0].cost == 20_000
-    assert state.habits.hits("choices") == 1
+    hits = PANEL.readings["choices_share"].hits
+    assert hits is not None
+    assert hits(PANEL.unpack(state.signals)) == 1
