@@ -19,7 +19,7 @@ from gateway.ledger.line import encode
 from gateway.ledger.record import Adopted, Erased, Opened, Row, Ruled, Settled, decode
 from gateway.ledger.rejudge import after, under
 from gateway.ledger.story import Story, Teller
-from gateway.ledger.story import to_text as story_text
+from gateway.ledger.story_text import to_text as story_text
 from gateway.ledger.unline import rows_of
 from gateway.policy.loader import PolicyErrors, load
 from gateway.policy.model import Policy
@@ -88,7 +88,7 @@ def _from_ledger(kind: str, name: str, ledger: Path, given: Policy | None, as_js
         if found is not None:
             return _told(found, given, as_json, searched)
     if kind != "record":
-        story = searched.account(name)
+        story = searched.account(name, given)
         if story is not None:
             return encode(msgspec.to_builtins(story)).decode() if as_json else story_text(story)
     wanted = "record or account" if kind == "either" else kind
@@ -128,14 +128,20 @@ def _policy_of(found: Found) -> tuple[Policy | None, list[str]]:
     only = "What follows is what the record itself holds. `--policy FILE` explains it by a file."
     if found.adopted is None:
         return None, [f"The text of policy {shown(digest)} is not at hand. {only}"]
-    row = found.adopted
-    try:
-        policy = load(row.files[row.source], row.source, _Files(row.files))
-    except (KeyError, PolicyErrors):
+    policy = _adopted(found.adopted)
+    if policy is None:
         return None, [f"The text of policy {shown(digest)} can't be read by this version of Gauger. {only}"]
     if policy.digest != digest:
         return policy, [f"This version of Gauger reads the policy's text otherwise: its digest is {policy.digest} now."]
     return policy, []
+
+
+def _adopted(row: Adopted) -> Policy | None:
+    """The policy of a ledger's row; None where this version can't read its text."""
+    try:
+        return load(row.files[row.source], row.source, _Files(row.files))
+    except (KeyError, PolicyErrors):
+        return None
 
 
 class _Files:
@@ -246,8 +252,8 @@ class _Ledger:
         earlier = self.adopted(found.ruled.policy, self.sources[: at + 1])
         return found._replace(adopted=earlier or self.adopted(found.ruled.policy, self.sources[at + 1 :]))
 
-    def account(self, account: str) -> Story | None:
-        teller = Teller(account)
+    def account(self, account: str, given: Policy | None) -> Story | None:
+        teller = Teller(account, _adopted, {given.digest: given} if given is not None else {})
         for row in self._rows(account, self.sources):
             teller.add(row)
         return teller.story()
@@ -288,11 +294,11 @@ class _Ledger:
         return Found(ruled, None, adopted.get(ruled.policy)) if ruled is not None else None
 
     def _rows(self, account: str, sources: list[Source]) -> Iterator[Row]:
-        """The rows that hold an account's id, and those that change what is remembered."""
+        """The rows that hold an account's id, and those that change what is remembered or what judges."""
         needle = b'"account":' + msgspec.json.encode(account)
         self.lines = self.files = self.erased = 0
         for source, number, line in self._counted(sources):
-            if needle in line or line.startswith((OPENED, GAP), ROW) or line.startswith(ERASED, BARE_ROW):
+            if needle in line or line.startswith((OPENED, ADOPTED, GAP), ROW) or line.startswith(ERASED, BARE_ROW):
                 row = self._decoded(source, number, line)
                 if row is not None:
                     self.erased += isinstance(row, Erased)

@@ -1,29 +1,33 @@
 """Pure. An account's story from its rows: how much, what was done about it, what raised its score, what spoke for it.
 
-    teller = Teller(account);  teller.add(row), row by row;  teller.story() -> Story;  to_text(story)
+    teller = Teller(account, load);  teller.add(row), row by row;  teller.story() -> Story
 
-Everything is counted as it comes, in tables with a bound, so a story of a million rows needs no more memory.
+Everything is counted as it comes, in tables with a bound, so a story of a million rows needs no more memory. `load`
+reads the policy of an `adopted` row; without it, or where it can't, lines and thresholds have no words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from gateway.ledger.explain_text import fold
 from gateway.ledger.line import timestamp
 from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled
-from gateway.ledger.steps import action_of
-from gateway.ledger.words import amount, plain
+from gateway.ledger.steps import action_of, word_of
+from gateway.ledger.story_path import Path, Step, counted
+from gateway.ledger.words import plain
+from gateway.policy.model import Policy
 
-__all__ = ["SCHEMA", "Peak", "Shift", "Story", "Teller", "to_text"]
+__all__ = ["ACTIONS", "MAX_DAYS", "SCHEMA", "First", "Peak", "Shift", "Story", "Teller"]
 
 SCHEMA = "gauger.account/1"
 ACTIONS = ("allow", "tag", "clamp", "throttle", "limit", "block", "reject")
+STRENGTHS = ("tag", "clamp", "throttle", "limit", "block")
 MAX_DAYS = 400
 MAX_SHIFTS = 200
 MAX_NAMES = 64  # models, keys, policies
 MAX_OPEN = 65_536  # requests between their two rows
-SHOWN = 12  # of a list
+EXPOSURE = ("answers_taken", "recipe_units")
+"""Readings that say what an account has taken. They stand in the record where its policy reads them."""
 
 
 class Shift(msgspec.Struct, frozen=True):
@@ -44,6 +48,23 @@ class Peak(msgspec.Struct, frozen=True):
     db: float
     at: str
     request: str
+    words: str = ""  # what it read
+
+
+class First(msgspec.Struct, frozen=True):
+    """The first action of a strength. `done` False: it was only watched, full enforcement would have done it.
+
+    `before` is what was asked, and answered, when that request was judged; `after` all else, itself included.
+    """
+
+    action: str
+    done: bool
+    at: str
+    request: str
+    requests_before: int
+    output_before: int  # tokens
+    requests_after: int
+    output_after: int  # tokens
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -76,15 +97,39 @@ class Story(msgspec.Struct, frozen=True):
     starts: int = 0  # of processes in between: the state began anew
     gaps: int = 0
     erased: int = 0
+    path: tuple[Step, ...] = ()
+    more_crossings: int = 0  # that the path leaves out
+    firsts: tuple[First, ...] = ()  # in the order of the rows
+    exposure: dict[str, float] = {}  # reading -> its last value
+
+
+class _Open(msgspec.Struct):
+    """A request between its two rows, and what had come before it."""
+
+    day: str
+    row: Ruled
+    requests: int
+    output: int
 
 
 class Teller:
-    """Takes a ledger's rows in order; those of other accounts are passed over."""
+    """Takes a ledger's rows in order; those of other accounts are passed over. `given`: policies by digest."""
 
-    def __init__(self, account: str) -> None:
+    def __init__(
+        self,
+        account: str,
+        load: Callable[[Adopted], Policy | None] | None = None,
+        given: Mapping[str, Policy] | None = None,
+    ) -> None:
         self.account = account
+        self._load = load
+        self._loaded: dict[str, Policy | None] = dict(given or {})
+        self._adopted: dict[str, Adopted] = {}
         self._story = Story(plain(account))
-        self._open: dict[str, tuple[str, Ruled]] = {}  # request -> day, its row
+        self._path = Path()
+        self._firsts: dict[tuple[str, bool], _Open] = {}
+        self._exposure: dict[str, float] = {}
+        self._open: dict[str, _Open] = {}  # by request
         self._first: Ruled | None = None
         self._last: Ruled | None = None
         self._at_work: frozenset[str] = frozenset()
@@ -99,8 +144,8 @@ class Teller:
         self._starts = self._gaps = self._erased = 0
         self._scores: dict[str, float] = {}
         self._highest: dict[str, tuple[float, str]] = {}
-        self._peaks: dict[tuple[str, str], Peak] = {}
-        self._against: dict[tuple[str, str], Peak] = {}
+        self._peaks: dict[tuple[str, str], tuple[float, Ruled]] = {}  # card, line -> dB, where
+        self._against: dict[tuple[str, str], tuple[float, Ruled]] = {}
         self._actions: dict[str, int] = {}
 
     def add(self, row: Row) -> None:
@@ -119,6 +164,18 @@ class Teller:
             self._erased += 1
         else:
             assert isinstance(row, Adopted)
+            while len(self._adopted) >= MAX_NAMES:
+                del self._adopted[next(iter(self._adopted))]
+            self._adopted[row.digest] = row
+
+    def _policy(self, digest: str) -> Policy | None:
+        """The policy of a digest, as far as its text was met and can be read."""
+        if digest not in self._loaded and digest in self._adopted and self._load is not None:
+            while len(self._loaded) >= MAX_NAMES:
+                del self._loaded[next(iter(self._loaded))]
+            found = self._load(self._adopted[digest])
+            self._loaded[digest] = found if found is not None and found.digest == digest else None
+        return self._loaded.get(digest)
 
     def _ruled(self, row: Ruled) -> None:
         verdict, caller, at = row.verdict, row.facts.caller, timestamp(row.now)
@@ -136,7 +193,10 @@ class Teller:
             self._days[day] = {}
         while len(self._open) >= MAX_OPEN:
             del self._open[next(iter(self._open))]
-        self._open[row.request] = (day, row)
+        self._open[row.request] = open_ = _Open(day, row, self._requests - 1, self._output)
+        self._acted(verdict.action, verdict.verdict, open_)
+        self._path.add(row, self._policy(row.policy))
+        self._exposure |= {name: verdict.readings[name] for name in EXPOSURE if name in verdict.readings}
         at_work = frozenset((*verdict.rules, *verdict.shadow))
         for name in at_work:
             _count(self._rules, plain(name))
@@ -157,24 +217,49 @@ class Teller:
                 self._highest[name] = (db, at)
         for card, lines in verdict.evidence.items():
             for line, db in lines.items():
-                self._evidence(Peak(plain(card), plain(line), db, at, plain(row.request)))
+                self._evidence((card, line), db, row)
 
-    def _evidence(self, peak: Peak) -> None:
-        table = self._peaks if peak.db > 0 else self._against
-        old = table.get((peak.card, peak.line))
-        if (old is None and len(table) < MAX_NAMES) or (old is not None and abs(peak.db) > abs(old.db)):
-            table[(peak.card, peak.line)] = peak
+    def _evidence(self, key: tuple[str, str], db: float, row: Ruled) -> None:
+        table = self._peaks if db > 0 else self._against
+        old = table.get(key)
+        if (old is None and len(table) < MAX_NAMES) or (old is not None and abs(db) > abs(old[0])):
+            table[key] = db, row
+
+    def _acted(self, action: str, word: str, open_: _Open) -> None:
+        """What was done about a request, and what full enforcement would have done, if that is something else."""
+        for name, done in ((action, True), *(((word, False),) if word != action else ())):
+            if name in STRENGTHS:
+                self._firsts.setdefault((name, done), open_)
 
     def _settled(self, row: Settled) -> None:
         self._input += row.outcome.usage.input
         self._output += row.outcome.usage.output
         found = self._open.pop(row.request, None)
         if found is not None:
-            day, ruled = found
-            action = action_of(ruled.verdict, row.outcome.limits, row.reflection)
+            verdict = found.row.verdict
+            action = action_of(verdict, row.outcome.limits, row.reflection)
+            self._acted(action, word_of(verdict, row.outcome.limits), found)
             _count(self._actions, action)
-            if day in self._days:
-                _count(self._days[day], action)
+            if found.day in self._days:
+                _count(self._days[found.day], action)
+
+    def _first_actions(self) -> tuple[First, ...]:
+        def first(name: str, done: bool, when: _Open) -> First:
+            at, request = timestamp(when.row.now), plain(when.row.request)
+            after = self._requests - when.requests, self._output - when.output
+            return First(name, done, at, request, when.requests, when.output, *after)
+
+        ordered = sorted(self._firsts.items(), key=lambda each: (each[1].requests, STRENGTHS.index(each[0][0])))
+        return tuple(first(name, done, when) for (name, done), when in ordered)
+
+    def _strongest(self, table: Mapping[tuple[str, str], tuple[float, Ruled]]) -> tuple[Peak, ...]:
+        """The lines of a table, the strongest first, with what they read where they were that."""
+        made = []
+        for (card, line), (db, row) in table.items():
+            policy = self._policy(row.policy)
+            words = next((each.words for each in counted(row, card, policy) if each.line == plain(line)), "")
+            made.append(Peak(plain(card), plain(line), db, timestamp(row.now), plain(row.request), words))
+        return tuple(sorted(made, key=lambda each: (-abs(each.db), each.card, each.line)))
 
     def story(self) -> Story | None:
         """All of it; None where no row is this account's."""
@@ -203,11 +288,15 @@ class Teller:
             rules=_sorted(self._rules),
             shifts=tuple(self._shifts),
             more_shifts=self._more_shifts,
-            peaks=_strongest(self._peaks.values()),
-            against=_strongest(self._against.values()),
+            peaks=self._strongest(self._peaks),
+            against=self._strongest(self._against),
             starts=self._starts,
             gaps=self._gaps,
             erased=self._erased,
+            path=self._path.steps(),
+            more_crossings=self._path.more,
+            firsts=self._first_actions(),
+            exposure=self._exposure,
         )
 
 
@@ -224,65 +313,3 @@ def _names(names: Iterable[str]) -> tuple[str, ...]:
 
 def _sorted(table: dict[str, int]) -> dict[str, int]:
     return dict(sorted(table.items(), key=lambda each: (-each[1], each[0])))
-
-
-def _strongest(peaks: Iterable[Peak]) -> tuple[Peak, ...]:
-    return tuple(sorted(peaks, key=lambda each: (-abs(each.db), each.card, each.line)))
-
-
-def to_text(story: Story) -> str:
-    """The story for people, at most 100 columns."""
-    who = [f"plan {story.plan}"] * bool(story.plan) + [f"org {story.org}"] * bool(story.org)
-    who += [f"labels {', '.join(story.labels)}"] * bool(story.labels)
-    who += [f"{story.keys} keys", f"{story.networks} networks"]
-    lines = fold(f"account  {story.account} ({', '.join(who)})", 9)
-    lines += [f"first    {story.first}", f"last     {story.last}"]
-    open_ = f", {story.unfinished:,} without an end" if story.unfinished else ""
-    lines += [f"requests {story.requests:,}{open_}; {story.input:,} input and {story.output:,} output tokens"]
-    lines += fold(f"models   {_counted(story.models)}", 9)
-    lines += fold(f"actions  {_counted(story.actions)}", 9)
-    lines += fold(f"policies {', '.join(story.policies)}", 9)
-    for count, text in (
-        (story.starts, "starts of the gateway in between: what it remembered began anew"),
-        (story.gaps, "gaps, in which rows could not be written"),
-        (story.erased, "rows of erased accounts were passed over"),
-    ):
-        lines += [f"- {count:,} {text}"] * bool(count)
-    lines += _days(story)
-    for card, (db, at) in story.highest.items():
-        lines += ["", f"Scorecard {card}: {amount(story.scores[card], 'dB')} last, highest {amount(db, 'dB')} at {at}"]
-        for title, peaks in (("raised most by", story.peaks), ("argued against by", story.against)):
-            own = [each for each in peaks if each.card == card][:SHOWN]
-            lines += [f"  {title}"] * bool(own)
-            for each in own:
-                lines += fold(f"    {each.db:+8.2f} dB  {each.line}, in {each.request}", 16)
-    if story.rules:
-        lines += ["", *fold(f"Rules at work: {_counted(story.rules)}", 4)]
-    for shift in story.shifts[-SHOWN:]:
-        change = [f"{', '.join(shift.begin)} began"] * bool(shift.begin)
-        change += [f"{', '.join(shift.end)} ended"] * bool(shift.end)
-        scores = ", ".join(f"{card} {amount(db, 'dB')}" for card, db in shift.scores.items())
-        lines += fold(f"  {shift.at}  {'; '.join(change)}{f' at {scores}' if scores else ''} ({shift.request})", 6)
-    left = len(story.shifts) - SHOWN + story.more_shifts
-    if story.more_shifts:
-        lines.append(f"  the first {len(story.shifts)} changes were kept, {story.more_shifts:,} came after")
-    elif left > 0:
-        lines.append(f"  and {left:,} earlier changes: --json has them")
-    return "".join(f"{plain(line, 10_000)}\n" for line in lines)
-
-
-def _counted(table: dict[str, int]) -> str:
-    shown = [f"{name} {count:,}" for name, count in list(table.items())[:SHOWN]]
-    return ", ".join(shown + [f"{len(table) - SHOWN} more"] * (len(table) > SHOWN)) or "none"
-
-
-def _days(story: Story) -> list[str]:
-    used = [name for name in ACTIONS if name in story.actions]
-    if not used or len(story.days) < 2:
-        return []
-    lines = ["", "day       " + "".join(f"{name:>10}" for name in used)]
-    days = list(story.days.items())
-    for day, counts in days[-SHOWN * 3 :]:
-        lines.append(day + "".join(f"{counts.get(name, 0):>10,}" for name in used))
-    lines += [f"and {len(days) - SHOWN * 3} earlier days: --json has them"] * (len(days) > SHOWN * 3)
-    return lines + [f"days after the first {MAX_DAYS} are only counted above"] * (len(days) >= MAX_DAYS)

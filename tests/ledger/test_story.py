@@ -8,7 +8,8 @@ from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.identity import Caller
 from gateway.ledger import story
 from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled
-from gateway.ledger.story import Story, Teller, to_text
+from gateway.ledger.story import Story, Teller
+from gateway.ledger.story_text import to_text
 from gateway.observe import Observation
 from gateway.quotas import Reading
 from gateway.usage import Usage

@@ -1,0 +1,118 @@
+"""Pure. An account's story for people: plain words, at most 100 columns."""
+
+from collections.abc import Sequence
+
+from gateway.catalogue import CARDS
+from gateway.ledger.explain_text import fold
+from gateway.ledger.story import ACTIONS, MAX_DAYS, Story
+from gateway.ledger.story_path import Step
+from gateway.ledger.words import amount, plain
+
+__all__ = ["to_text"]
+
+SHOWN = 12  # of a list
+FEW = 5  # addends of a step
+
+
+def to_text(story: Story) -> str:
+    """The story for people, at most 100 columns."""
+    who = [f"plan {story.plan}"] * bool(story.plan) + [f"org {story.org}"] * bool(story.org)
+    who += [f"labels {', '.join(story.labels)}"] * bool(story.labels)
+    who += [f"{story.keys} keys", f"{story.networks} networks"]
+    lines = fold(f"account  {story.account} ({', '.join(who)})", 9)
+    lines += [f"first    {story.first}", f"last     {story.last}"]
+    open_ = f", {story.unfinished:,} without an end" if story.unfinished else ""
+    lines += [f"requests {story.requests:,}{open_}; {story.input:,} input and {story.output:,} output tokens"]
+    lines += fold(f"models   {_counted(story.models)}", 9)
+    lines += fold(f"actions  {_counted(story.actions)}", 9)
+    lines += fold(f"policies {', '.join(story.policies)}", 9)
+    for count, text in (
+        (story.starts, "starts of the gateway in between: what it remembered began anew"),
+        (story.gaps, "gaps, in which rows could not be written"),
+        (story.erased, "rows of erased accounts were passed over"),
+    ):
+        lines += [f"- {count:,} {text}"] * bool(count)
+    lines += _exposure(story) + _firsts(story) + _days(story)
+    for card, (db, at) in story.highest.items():
+        lines += ["", f"Scorecard {card}: {amount(story.scores[card], 'dB')} last, highest {amount(db, 'dB')} at {at}"]
+        lines += _path([step for step in story.path if step.card == card], story.more_crossings)
+        for title, peaks in (("raised most by", story.peaks), ("argued against by", story.against)):
+            own = [each for each in peaks if each.card == card][:SHOWN]
+            lines += [f"  {title}"] * bool(own)
+            for each in own:
+                words = f": {each.words}" if each.words else ""
+                lines += fold(f"    {each.db:+8.2f} dB  {each.line}, in {each.request}{words}", 16)
+    if story.rules:
+        lines += ["", *fold(f"Rules at work: {_counted(story.rules)}", 4)]
+    for shift in story.shifts[-SHOWN:]:
+        change = [f"{', '.join(shift.begin)} began"] * bool(shift.begin)
+        change += [f"{', '.join(shift.end)} ended"] * bool(shift.end)
+        scores = ", ".join(f"{card} {amount(db, 'dB')}" for card, db in shift.scores.items())
+        lines += fold(f"  {shift.at}  {'; '.join(change)}{f' at {scores}' if scores else ''} ({shift.request})", 6)
+    left = len(story.shifts) - SHOWN + story.more_shifts
+    if story.more_shifts:
+        lines.append(f"  the first {len(story.shifts)} changes were kept, {story.more_shifts:,} came after")
+    elif left > 0:
+        lines.append(f"  and {left:,} earlier changes: --json has them")
+    return "".join(f"{plain(line, 10_000)}\n" for line in lines)
+
+
+def _exposure(story: Story) -> list[str]:
+    """What it has taken, by the readings of the last record that has them."""
+    if not story.exposure:
+        return []
+    words = {gauge.name: gauge.words for card in CARDS.values() for gauge in card.readings}
+    told = [f"{words.get(name, name)} {amount(value)} ({name})" for name, value in story.exposure.items()]
+    return fold(f"exposure {'; '.join(told)}", 9)
+
+
+def _firsts(story: Story) -> list[str]:
+    lines = ["", "First of each strength"] if story.firsts else []
+    for each in story.firsts:
+        watched = "" if each.done else ", only watched"
+        before = f"{each.requests_before:,} requests and {each.output_before:,} output tokens before it"
+        after = f"{each.requests_after:,} and {each.output_after:,} from it on"
+        lines += fold(f"  {each.at}  {each.action}{watched} ({each.request}): {before}, {after}", 6)
+    return lines
+
+
+def _path(steps: Sequence[Step], more: int) -> list[str]:
+    """The moments of a score, the first and last few of many."""
+    shown = [*steps[:SHOWN], *steps[max(SHOWN, len(steps) - SHOWN) :]]
+    lines = ["  its path"] if steps else []
+    for at, step in enumerate(shown):
+        if at == SHOWN and len(steps) > len(shown):
+            lines.append(f"    and {len(steps) - len(shown):,} more in between: --json has them")
+        lines += _step(step)
+    return lines + [f"    {more:,} later crossings were not kept"] * bool(more)
+
+
+def _step(step: Step) -> list[str]:
+    said: list[str] = [word for word in step.what if word in ("first", "highest", "last")]
+    verb = "reaches" if "reached" in step.what else "leaves"
+    said += [f"{verb} {', '.join(step.crossed)} ({', '.join(step.rules)})"] * bool(step.crossed)
+    lines = fold(f"    {step.at}  {amount(step.score, 'dB')}: {'; '.join(said)} (in {step.request})", 6)
+    if {"reached", "highest"} & set(step.what):
+        for each in step.addends[:FEW]:
+            sentence = f"{each.words}: " if each.words else ""
+            lines += fold(f"        {sentence}{each.db:+.1f} dB ({each.line})", 12)
+        left = len(step.addends) - FEW
+        lines += [f"        and {left} weaker"] * (left > 0)
+    return lines
+
+
+def _counted(table: dict[str, int]) -> str:
+    shown = [f"{name} {count:,}" for name, count in list(table.items())[:SHOWN]]
+    return ", ".join(shown + [f"{len(table) - SHOWN} more"] * (len(table) > SHOWN)) or "none"
+
+
+def _days(story: Story) -> list[str]:
+    used = [name for name in ACTIONS if name in story.actions]
+    if not used or len(story.days) < 2:
+        return []
+    lines = ["", "day       " + "".join(f"{name:>10}" for name in used)]
+    days = list(story.days.items())
+    for day, counts in days[-SHOWN * 3 :]:
+        lines.append(day + "".join(f"{counts.get(name, 0):>10,}" for name in used))
+    lines += [f"and {len(days) - SHOWN * 3} earlier days: --json has them"] * (len(days) > SHOWN * 3)
+    return lines + [f"days after the first {MAX_DAYS} are only counted above"] * (len(days) >= MAX_DAYS)
