@@ -83,9 +83,9 @@ HEADERS = (
 
 ASKED = 45  # bytes: so near before a wish, "how do i" and "what is" make a question about it
 NOWHERE = -1 << 20
-DIGIT = SEEN["a digit"]
+DIGIT, DENIED = SEEN["a digit"], SEEN["denied"]
 HOW, MAKE, NUMBERED = AT["how"], AT["make"], AT["numbered"]
-HEEDS = frozenset({MAKE, AT["train"], AT["reasoning"], AT["rephrase"]})
+HEEDS = frozenset(AT[name] for name in ("make", "rephrase", *AROUND) if name not in ("answers", "assistant answer"))
 ENDS = (b". ", b"? ", b"! ", b"  ", "。".encode())
 
 WORD, LEAD, QUOTE = 1, 2, 3
@@ -133,7 +133,7 @@ NEEDS = (
     *(need for _, _, _, rules in AROUND.values() for need, _ in rules),
     *(need for _, rules in MADE.values() for need, _ in rules),
 )
-NEARBY = {AT["compare"], *(AT[name] for name in MADE)} | {
+NEARBY = {AT["compare"], AT["denied"], *(AT[name] for name in MADE)} | {
     at for name, at in AT.items() if any(SEEN[name] & need for need in NEEDS)
 }
 FIND, FIND_WIDE, ROWS = _compiled(
@@ -173,7 +173,11 @@ def _read(data: bytes, hits: list[tuple[int, int, int]], near: Find) -> int:
         if last and KIND[data[end]] and not _closed(data, end):
             continue
         if said:
-            bits |= said & ~STRONG if said & STRONG and _asked(data, how, start) else said
+            if said & STRONG and (
+                _asked(data, how, start) or _words(data, max(start - ASKED, 0), start, near) & DENIED
+            ):
+                said &= ~STRONG
+            bits |= said
         for name in classes:
             if name == HOW:
                 how = end
@@ -192,7 +196,7 @@ def _read(data: bytes, hits: list[tuple[int, int, int]], near: Find) -> int:
                     low, high = _sentence(data, low, start, end, high)
                 seen = _words(data, low, high, near)
                 for need, says in rules:
-                    if seen & need == need:
+                    if seen & need == need and not seen & DENIED:
                         bits |= says
     if bits & RARE:
         bits |= _words(data, 0, len(data), near)

@@ -11,10 +11,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
     "de": (
         {
             "elicits": listed(
-                "gedankenkette; gedankengang; gedankengänge; innerer monolog; inneren monolog; denkprozess",
-                "jeden schritt deiner überlegung*; jeden schritt ihrer überlegung*; jeden denkschritt",
-                "vollständige begründungskette; gesamten denkprozess; alle deine überlegungen; interne überlegung*",
-                "vollständige argumentation; prüfe jeden schritt; überprüfe jeden schritt; ausführliche überlegung*",
+                "gedankenkette; gedankengang; gedankengänge; denkprozess; jeden schritt deiner überlegung*",
+                "jeden schritt ihrer überlegung*; jeden denkschritt; vollständige begründungskette",
+                "gesamten denkprozess; alle deine überlegungen; interne überlegung*; vollständige argumentation",
+                "prüfe jeden schritt; überprüfe jeden schritt; ausführliche überlegung*",
             ),
             "reasons": listed(
                 "schritt für schritt; schrittweise; erkläre deine überlegung*; begründe deine antwort",
@@ -23,10 +23,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             ),
             "generates": listed(
                 "du bist der nutzer; du bist der benutzer; spiele einen nutzer; spiele den nutzer",
-                "spiele die rolle des nutzers; rolle eines nutzers; rolle des benutzers; simuliere einen nutzer",
-                "zwischen einem nutzer und einem assistenten; zwischen nutzer und assistent",
-                "zwischen einem nutzer und einer ki; nächste nachricht des nutzers; nächste nutzernachricht",
-                "anweisung, die diesen text; komplexere version der anweisung; schreibe die anweisung um",
+                "spiele die rolle des nutzers; simuliere einen nutzer; zwischen einem nutzer und einem assistenten",
+                "zwischen nutzer und assistent; zwischen einem nutzer und einer ki; nächste nachricht des nutzers",
+                "nächste nutzernachricht; anweisung, die diesen text; komplexere version der anweisung",
+                "schreibe die anweisung um",
             ),
             "prefers": listed(
                 "welche der beiden antworten; welche antwort ist besser; vergleiche die beiden antworten",
@@ -62,9 +62,9 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
     "pl": (
         {
             "elicits": listed(
-                "łańcuch myśl*; proces myślow*; procesu myślow*; wewnętrzny monolog; tok rozumowania",
-                "każdy krok swojego rozumowania; każdy krok rozumowania; pełne rozumowanie; całe rozumowanie; cały tok",
-                "sprawdź każdy krok; szczegółowe rozumowanie; wewnętrzne rozumowanie",
+                "łańcuch myśl*; proces myślow*; procesu myślow*; tok rozumowania; każdy krok swojego rozumowania",
+                "każdy krok rozumowania; pełne rozumowanie; całe rozumowanie; cały tok; sprawdź każdy krok",
+                "szczegółowe rozumowanie; wewnętrzne rozumowanie",
             ),
             "reasons": listed(
                 "krok po kroku; wyjaśnij swoje rozumowanie; uzasadnij odpowiedź; pokaż obliczenia; zastanów się",
@@ -73,7 +73,7 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "generates": listed(
                 "jesteś użytkownikiem; wciel się w użytkownika; w rolę użytkownika; symuluj użytkownika",
                 "między użytkownikiem a asystentem; między użytkownikiem a ai; następną wiadomość użytkownika",
-                "bardziej złożoną wersję; przepisz instrukcję; instrukcję, która dałaby",
+                "przepisz instrukcję; instrukcję, która dałaby",
             ),
             "prefers": listed(
                 "która z dwóch odpowiedzi; która odpowiedź jest lepsza; porównaj odpowiedzi; obie odpowiedzi",
@@ -103,21 +103,20 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
         {
             "elicits": listed(
                 "цепочку рассуждений; цепочка рассуждений; цепочку мыслей; цепочка мыслей; ход мыслей",
-                "ход своих мыслей; ход рассуждений; внутренний монолог; внутренние рассуждения; процесс мышления",
-                "процесс размышлени*; каждый шаг рассуждени*; каждый шаг своих рассуждений; все рассуждения",
-                "полное рассуждение; подробное рассуждение; подробные рассуждения; проверь каждый шаг",
-                "проверяй каждый шаг; рассуждай подробно; рассуждай максимально подробно",
+                "ход своих мыслей; ход рассуждений; внутренние рассуждения; процесс мышления; процесс размышлени*",
+                "каждый шаг рассуждени*; каждый шаг своих рассуждений; все рассуждения; полное рассуждение",
+                "подробное рассуждение; подробные рассуждения; проверь каждый шаг; проверяй каждый шаг",
+                "рассуждай подробно; рассуждай максимально подробно",
             ),
             "reasons": listed(
                 "шаг за шагом; пошагово; по шагам; объясни свои рассуждения; объясни свой ответ; подумай внимательно",
                 "обоснуй ответ; обоснуйте ответ; покажи решение; рассуждай; подумай хорошо; обоснование",
             ),
             "generates": listed(
-                "ты пользователь; ты — пользователь; в роли пользователя; роль пользователя; играй пользователя",
-                "сымитируй пользователя; симулируй пользователя; между пользователем и ассистентом",
-                "между пользователем и ии; следующее сообщение пользователя; перепиши инструкцию",
-                "более сложную версию инструкции; усложни инструкцию; инструкцию, которая привела",
-                "инструкцию, на которую",
+                "ты пользователь; ты — пользователь; в роли пользователя; играй пользователя; сымитируй пользователя",
+                "симулируй пользователя; между пользователем и ассистентом; между пользователем и ии",
+                "следующее сообщение пользователя; перепиши инструкцию; более сложную версию инструкции",
+                "усложни инструкцию; инструкцию, которая привела; инструкцию, на которую",
             ),
             "prefers": listed(
                 "какой из двух ответов; какой ответ лучше; сравни два ответа; сравни ответы; сравните ответы",
@@ -148,18 +147,18 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
     "tr": (
         {
             "elicits": listed(
-                "düşünce zincir*; düşünme süreci*; düşünce süreci*; iç monolog*; akıl yürütme sürec*",
-                "akıl yürütmenin her adım*; muhakemenin tamam*; tüm akıl yürütme*; her adımı doğrula*",
-                "ayrıntılı akıl yürüt*; içsel akıl yürüt*",
+                "düşünce zincir*; düşünme süreci*; düşünce süreci*; akıl yürütme sürec*; akıl yürütmenin her adım*",
+                "muhakemenin tamam*; tüm akıl yürütme*; her adımı doğrula*; ayrıntılı akıl yürüt*; içsel akıl yürüt*",
             ),
             "reasons": listed(
                 "adım adım; akıl yürütmeni açıkla; gerekçeni açıkla; cevabını gerekçelendir; dikkatlice düşün",
                 "çözüm adımlar*; mantığını açıkla; gerekçe:",
             ),
             "generates": listed(
-                "sen kullanıcısın; kullanıcı rolünü; kullanıcı rolüne; kullanıcıyı canlandır*; kullanıcıyı simüle*",
-                "kullanıcı ile asistan arasında*; kullanıcı ile yapay zeka arasında*; kullanıcının bir sonraki mesajı*",
-                "talimatı daha karmaşık; talimatı yeniden yaz*; bu metni üretecek talimat*",
+                "sen kullanıcısın; kullanıcı rolünü oyna*; kullanıcı rolünü üstlen*; kullanıcıyı canlandır*",
+                "kullanıcıyı simüle*; kullanıcı ile asistan arasında*; kullanıcı ile yapay zeka arasında*",
+                "kullanıcının bir sonraki mesajı*; talimatı daha karmaşık; talimatı yeniden yaz*",
+                "bu metni üretecek talimat*",
             ),
             "prefers": listed(
                 "iki yanıttan hangisi; iki cevaptan hangisi; hangi yanıt daha iyi; hangi cevap daha iyi",
@@ -188,9 +187,9 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
     "id": (
         {
             "elicits": listed(
-                "rantai pemikiran; proses berpikir; penalaran internal; monolog batin; proses penalaran",
-                "setiap langkah penalaran; seluruh penalaran; penalaran lengkap; penalaran secara rinci",
-                "periksa setiap langkah; verifikasi setiap langkah",
+                "rantai pemikiran; proses berpikir; penalaran internal; proses penalaran; setiap langkah penalaran",
+                "seluruh penalaran; penalaran lengkap; penalaran secara rinci; periksa setiap langkah",
+                "verifikasi setiap langkah",
             ),
             "reasons": listed(
                 "langkah demi langkah; jelaskan alasan; jelaskan penalaran; tunjukkan langkah; pikirkan baik-baik",
@@ -230,8 +229,8 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
         {
             "elicits": listed(
                 "chuỗi suy nghĩ; chuỗi tư duy; quá trình suy nghĩ; quá trình suy luận; suy luận nội tâm",
-                "độc thoại nội tâm; từng bước suy luận; toàn bộ suy luận; toàn bộ quá trình; suy luận chi tiết",
-                "kiểm tra từng bước; mọi bước suy luận",
+                "từng bước suy luận; toàn bộ suy luận; toàn bộ quá trình; suy luận chi tiết; kiểm tra từng bước",
+                "mọi bước suy luận",
             ),
             "reasons": listed(
                 "từng bước; giải thích lý do; giải thích lập luận; suy nghĩ cẩn thận; hãy suy nghĩ; trình bày lời giải",
@@ -239,8 +238,8 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             ),
             "generates": listed(
                 "bạn là người dùng; đóng vai người dùng; mô phỏng người dùng; giữa người dùng và trợ lý",
-                "giữa người dùng và ai; tin nhắn tiếp theo của người dùng; viết lại chỉ dẫn; phiên bản phức tạp hơn",
-                "chỉ thị đa dạng; tạo chỉ thị",
+                "giữa người dùng và ai; tin nhắn tiếp theo của người dùng; viết lại chỉ dẫn; chỉ thị đa dạng",
+                "tạo chỉ thị",
             ),
             "prefers": listed(
                 "câu trả lời nào tốt hơn; phản hồi nào tốt hơn; so sánh hai câu trả lời; so sánh các câu trả lời",

@@ -11,11 +11,11 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
     "es": (
         {
             "elicits": listed(
-                "cadena de pensamiento; proceso de pensamiento; razonamiento interno; monólogo interno",
-                "cada paso de tu razonamiento; cada paso de su razonamiento; todo tu razonamiento",
-                "razonamiento completo; razonamiento detallado; razona con todo detalle; traza de razonamiento",
-                "todo el razonamiento; razonamiento paso a paso antes; verifica cada paso; comprueba cada paso",
-                "razonamiento que lleva a; razona en detalle; razona extensamente",
+                "cadena de pensamiento; proceso de pensamiento; razonamiento interno; cada paso de tu razonamiento",
+                "cada paso de su razonamiento; todo tu razonamiento; razonamiento completo; razonamiento detallado",
+                "razona con todo detalle; traza de razonamiento; todo el razonamiento; razonamiento paso a paso antes",
+                "verifica cada paso; comprueba cada paso; razonamiento que lleva a; razona en detalle",
+                "razona extensamente",
             ),
             "reasons": listed(
                 "paso a paso; explica tu razonamiento; muestra tu razonamiento; razona tu respuesta; pensemos",
@@ -59,10 +59,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
     "pt": (
         {
             "elicits": listed(
-                "cadeia de pensamento; processo de pensamento; raciocínio interno; monólogo interior",
-                "cada passo do seu raciocínio; cada etapa do seu raciocínio; todo o seu raciocínio",
-                "raciocínio completo; raciocínio detalhado; todo o raciocínio; processo de raciocínio",
-                "verifique cada passo; raciocine em detalhe; raciocínio que leva",
+                "cadeia de pensamento; processo de pensamento; raciocínio interno; cada passo do seu raciocínio",
+                "cada etapa do seu raciocínio; todo o seu raciocínio; raciocínio completo; raciocínio detalhado",
+                "todo o raciocínio; processo de raciocínio; verifique cada passo; raciocine em detalhe",
+                "raciocínio que leva",
             ),
             "reasons": listed(
                 "passo a passo; explique seu raciocínio; explique o seu raciocínio; mostre seu raciocínio",
@@ -107,10 +107,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
         {
             "elicits": listed(
                 "chaîne de pensée; processus de pensée; processus de réflexion; raisonnement interne",
-                "monologue intérieur; chaque étape de ton raisonnement; chaque étape de votre raisonnement",
-                "tout ton raisonnement; tout votre raisonnement; raisonnement complet; raisonnement détaillé",
-                "l'intégralité du raisonnement; l'intégralité de votre raisonnement; vérifie chaque étape",
-                "vérifiez chaque étape; raisonne en détail; raisonnez en détail; raisonnement qui mène",
+                "chaque étape de ton raisonnement; chaque étape de votre raisonnement; tout ton raisonnement",
+                "tout votre raisonnement; raisonnement complet; raisonnement détaillé; l'intégralité du raisonnement",
+                "l'intégralité de votre raisonnement; vérifie chaque étape; vérifiez chaque étape; raisonne en détail",
+                "raisonnez en détail; raisonnement qui mène",
             ),
             "reasons": listed(
                 "étape par étape; pas à pas; explique ton raisonnement; expliquez votre raisonnement",
@@ -159,10 +159,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
     "it": (
         {
             "elicits": listed(
-                "catena di pensiero; processo di pensiero; ragionamento interno; monologo interiore",
-                "ogni passaggio del tuo ragionamento; ogni passo del tuo ragionamento; tutto il tuo ragionamento",
-                "ragionamento completo; ragionamento dettagliato; tutto il ragionamento; verifica ogni passaggio",
-                "ragiona in dettaglio; processo di ragionamento",
+                "catena di pensiero; processo di pensiero; ragionamento interno; ogni passaggio del tuo ragionamento",
+                "ogni passo del tuo ragionamento; tutto il tuo ragionamento; ragionamento completo",
+                "ragionamento dettagliato; tutto il ragionamento; verifica ogni passaggio; ragiona in dettaglio",
+                "processo di ragionamento",
             ),
             "reasons": listed(
                 "passo dopo passo; passo passo; passo per passo; spiega il tuo ragionamento; ragionamento:",
@@ -170,9 +170,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
                 "il tuo ragionamento; motiva la risposta",
             ),
             "generates": listed(
-                "sei l'utente; interpreta l'utente; recita il ruolo dell'utente; ruolo di un utente; simula un utente",
-                "tra un utente e un assistente; tra un utente e un'ia; prossimo messaggio dell'utente",
-                "riscrivi l'istruzione; versione più complessa dell'istruzione; l'istruzione che avrebbe prodotto",
+                "sei l'utente; interpreta l'utente; recita il ruolo dell'utente; recita il ruolo di un utente",
+                "simula un utente; tra un utente e un assistente; tra un utente e un'ia",
+                "prossimo messaggio dell'utente; riscrivi l'istruzione; versione più complessa dell'istruzione",
+                "l'istruzione che avrebbe prodotto",
             ),
             "prefers": listed(
                 "quale delle due risposte; quale risposta è migliore; confronta le due risposte; entrambe le risposte",

@@ -50,7 +50,8 @@ WORDS: Lexicon = {
         "instruction, input, output; instruction, input and output; instruction-input-output; user-assistant",
         "human-assistant; dataset for training; dataset for fine-tuning; data for training; data for fine-tuning",
         "instruction-following dataset; instruction dataset; multi-step tool; tool-use conversation",
-        "distillation data*",
+        "distillation data*; labeled example; labelled example; labeled data; labelled data; labeled training",
+        "labelled training",
     ),
     "train": listed(
         "to train; train a; train an; train our; train my; training a; training an; training our; for training",
@@ -113,7 +114,10 @@ WORDS: Lexicon = {
         "increase the complexity; increase the difficulty; more demanding; extra constraint; one constraint",
         "increasing the difficulty; increasing the complexity; more reasoning steps; more intricate; trickier",
     ),
-    "evolvable": listed("prompt; instruction; programming; given question; given problem; original question; task"),
+    "evolvable": listed(
+        "prompt; instruction; programming; given question; given problem; original question; task; given math",
+        "given coding; the #given",
+    ),
     # MetaMath: rephrasing, self-verification, FOBAR
     "rephrase": listed(
         "rephrase the above question; rephrase the given question; rephrase the math; paraphrase the math",
@@ -216,6 +220,14 @@ WORDS: Lexicon = {
         "backtrack; backtracking; dead end; false start; self-correct; self-correction; second-guess; hesitation",
         "wrong turn; self-doubt; aha moment; course-correct; blind alleys; detours; including mistakes; retract",
     ),
+    "denied": listed(
+        "not reveal; not show; not output; not include; not expose; not share; not disclose; not mention; not display",
+        "not explain; not print; not write; never reveal; never show; never output; never share; never expose",
+        "never write; never disclose; never mention; never include; don't show; don't reveal; don't include",
+        "don't output; don't write; don't share; don't explain; don't mention; without showing; without revealing",
+        "hide; avoid revealing; omit; no need; keep your; instead of; rather than; without explaining; withhold",
+        "conceal; not provide; don't provide; not give",
+    ),
     "behind": listed("reasoning behind; thinking behind; rationale behind; thought process behind; thoughts behind"),
     "answer": listed("answer; response; completion; reply; replies; output; solution"),
     "boxed": listed("\\boxed*"),
@@ -253,7 +265,10 @@ WORDS: Lexicon = {
         "rate the; rate this; rate each; rate how; rate its; rate it; score the; score this; score each; score how",
         "grade; grading; evaluate; assess; judge; critique; assign a score; give a score; mark the; mark this",
     ),
-    "improve": listed("improve; improved; better; revised; corrected; rewrite; revise; critique; criticize; criticise"),
+    "improve": listed(
+        "improve; improved; better; revised; corrected; rewrite; revise; critique; criticize; criticise; choose; pick",
+        "rank; prefer",
+    ),
     "assistant answer": listed(
         "assistant response; assistant's response; assistant's answer; model's response; ai's response; ai's answer",
         "assistant's reply; assistant answer; model's answer; assistant's last; model response",
