@@ -42,7 +42,8 @@ STACK = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 grows with the square of their number. Rows of other signs get shorter too."""
 
 ENDS = ((b". ", b".\n"), (b"? ", b"?\n"), (b"! ", b"!\n"))
-WIDE_ENDS = tuple((mark.encode(), mark.encode() + b"\n") for mark in "。？！।؟۔")
+WIDE_ENDS = tuple((mark.encode(), mark.encode() + b"\n") for mark in "。।؟۔?!")
+"""The normal form makes a full-width mark an ASCII one, which no blank follows."""
 
 
 def sample(texts: Sequence[str], place: Callable[[bytes], int]) -> str:
@@ -55,9 +56,7 @@ def sample(texts: Sequence[str], place: Callable[[bytes], int]) -> str:
     total = sum(map(len, texts)) + len(texts)
     if total <= LIMIT + len(texts):
         return "\n".join(texts)
-    return _windows(
-        _from_start(texts, HEAD), _from_end(texts, TAIL), total - TAIL, lambda at: _slice(texts, at), place
-    )
+    return _windows(_from_start(texts, HEAD), _from_end(texts, TAIL), total - TAIL, lambda at: _slice(texts, at), place)
 
 
 def _windows(head: str, tail: str, end: int, cut: Callable[[int], str], place: Callable[[bytes], int]) -> str:
