@@ -31,6 +31,7 @@ from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
+from gateway.stores.served import Served
 from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
@@ -134,6 +135,7 @@ def build_core(
         lines=lines,
         metrics=metrics,
         tracer=Tracer(settings.tracing, version=service.version, instance=service.instance),
+        served=Served(settings.served_memory),
         kill=not settings.enforce,
         usage_ask=settings.usage_ask,
         log_format=settings.log_format,

@@ -59,7 +59,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     limits: tuple[Reading, ...] = ()  # what the limits last answered this account
     kill: bool = False  # the kill switch: everything is shadow
     rejected: str = ""  # code of a refusal that came before judging (malformed, unauthenticated)
-    returned: int = 0  # pieces of what is asked that stood in answers which this deployment served of late
+    returned: int = 0  # pieces of what is asked afresh that stood in answers which were served here of late
+    continued: bool = False  # the last answer in the history was served here of late
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -148,7 +149,7 @@ def judge(
     if facts.rejected:
         slab = PANEL.malformed(state.signals, seen, facts.caller, now)
     else:
-        slab = PANEL.asked(state.signals, work, facts.caller, now, facts.returned)
+        slab = PANEL.asked(state.signals, work, facts.caller, now, facts.returned, facts.continued)
     after = msgspec.structs.replace(
         state,
         first=state.first or now,

@@ -127,6 +127,12 @@ class Settings(BaseSettings):
         le=1_099_511_627_776,
         description="bytes of all that is remembered of accounts, as in `512 MiB`; 3 to 7 KB an account",
     )
+    served_memory: Bytes = Field(
+        default=ByteSize(16_777_216),
+        ge=0,
+        le=1_099_511_627_776,
+        description="bytes for fingerprints of the answers of the last day, 20 an answer; 0 = none are kept",
+    )
     head_timeout: Seconds = Field(default=10.0, description="s for a whole request head")
     body_idle_timeout: Seconds = Field(
         default=10.0, description="s without a byte of the request body (nginx: 60, Envoy: none)"

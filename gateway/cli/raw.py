@@ -20,10 +20,11 @@ from gateway.ledger.record import Row, Ruled, Settled
 from gateway.ledger.replay import Judged
 from gateway.ledger.steps import NOBODY, Steps, action_of, refused, score_of, word_of
 from gateway.observe import Observation, Prints, safe_name
-from gateway.observe.wire import Wire, form_of, from_wire, usage_of
+from gateway.observe.wire import Wire, form_of, from_wire, pieces_of, usage_of
 from gateway.pepper import Pepper
 from gateway.policy.model import Policy
 from gateway.quotas import Drawn
+from gateway.stores.served import Served
 from gateway.telemetry.ids import Ulids
 
 __all__ = ["PUBLIC_PEPPER", "Player"]
@@ -68,6 +69,8 @@ class _Line(msgspec.Struct):
     response_usage: Any = None
     response_tokens: int | float | None = None
     response_id: str | None = None
+    response: msgspec.Raw = msgspec.Raw(b"null")
+    response_text: Any = None
     latency_ms: float | None = None
 
 
@@ -80,6 +83,7 @@ class _Pending(NamedTuple):
     drawn: Drawn
     outcome: Outcome
     logged: Outcome  # the end that the log knows, where this gateway would have refused
+    pieces: tuple[int, ...] = ()  # that the answer is remembered by
 
 
 _DECODER = msgspec.json.Decoder(_Line)
@@ -102,6 +106,7 @@ class Player:
         pepper: Pepper,
         steps: Steps,
         *,
+        served: Served | None = None,
         kill: bool = False,
         seq: int = 0,
         record: Callable[[Row], object] | None = None,
@@ -115,6 +120,7 @@ class Player:
         self._pepper = pepper
         self._prints = Prints(pepper.current)
         self._steps = steps
+        self._served = Served() if served is None else served
         self._kill = kill
         self._seq = seq
         self._record = record
@@ -142,7 +148,8 @@ class Player:
             latency = min(max(line.latency_ms or 0.0, 0.0), LONGEST)
             outcome = msgspec.structs.replace(outcome, limits=drawn.readings)
             when = self.now + round(latency * 1000)
-            heapq.heappush(self._waiting, _Pending(when, self.requests, ruled, drawn, outcome, logged))
+            pieces = self._pieces(line) if 200 <= outcome.upstream_status < 300 else ()
+            heapq.heappush(self._waiting, _Pending(when, self.requests, ruled, drawn, outcome, logged, pieces))
         account = line.account if line.account is not None else caller.account
         return self._decision(line.t, account, line.id, verdict, drawn)
 
@@ -279,8 +286,10 @@ class Player:
         return msgspec.structs.replace(wire, seen=msgspec.structs.replace(wire.seen, file=found))
 
     def _judge(self, caller: Caller, wire: Wire) -> tuple[Facts, Verdict, Drawn | None, Ruled]:
-        now, policy, steps = self.now, self._policy, self._steps
-        facts = Facts(caller, wire.seen, steps.known(caller.account), self._kill, wire.refused)
+        now, policy, steps, seen = self.now, self._policy, self._steps, wire.seen
+        work = seen if seen.file is None else steps.accounts.get(caller.account).files.get(seen.file, seen)
+        heard = self._served.look(work, now)
+        facts = Facts(caller, seen, steps.known(caller.account), self._kill, wire.refused, *heard)
         verdict = steps.judge(policy, facts, now)
         self._seq += 1
         ruled = Ruled(self._seq, now, self._ids.next(), policy.digest, facts, verdict)
@@ -309,6 +318,9 @@ class Player:
             folded=wire.folded if file is not None else None,
         )
 
+    def _pieces(self, line: _Line) -> tuple[int, ...]:
+        return pieces_of(line.method, line.path, bytes(line.response), line.response_text, self._prints)
+
     def _refusal(self, end: Outcome | None, wire: Wire) -> Outcome:
         if wire.refused or end is None:
             return Outcome(end="refused", status=wire.status, error=wire.refused)
@@ -323,6 +335,7 @@ class Player:
         ruled, outcome, policy = found.ruled, found.outcome, self._policy
         facts, verdict = ruled.facts, ruled.verdict
         settled, reflection = self._steps.settle(policy, ruled.request, facts, verdict, outcome, found.when)
+        self._served.add(found.pieces, found.when, facts.seen.pieces)
         if settled:
             outcome = msgspec.structs.replace(outcome, settled=settled)
         self._seq += 1

@@ -31,6 +31,7 @@ from gateway.settings import Settings, load
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
+from gateway.stores.served import Served
 
 __all__ = ["command"]
 
@@ -64,8 +65,9 @@ def command(
     """Judge recorded requests again, in their order.
 
     SOURCE is a ledger's folder, segment files, or raw traffic: JSON lines with the request's body, its time `t` in
-    Unix seconds, and as far as known `account`, `key`, `status`, `response_usage` and `latency_ms`. `-` is standard
-    input; gzip and zstd are read as they are.
+    Unix seconds, and as far as known `account`, `key`, `status`, `response_usage` and `latency_ms`; and the answer, as
+    `response` (its JSON body) or `response_text`, to tell where it comes back as a prompt. `-` is standard input; gzip
+    and zstd are read as they are.
 
     A ledger without --policy is judged by the policies that it holds and must agree with itself. With another policy
     it shows what would change. Raw traffic is judged as if this gateway had stood in front of it.
@@ -165,6 +167,7 @@ def _play(name: str, read: Lines, settings: Settings, decisions: str | None, led
             directory,
             pepper,
             steps,
+            served=Served(settings.served_memory),
             kill=not settings.enforce,
             seq=2,
             record=writer,

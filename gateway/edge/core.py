@@ -23,6 +23,7 @@ from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
+from gateway.stores.served import Served
 from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
@@ -50,6 +51,7 @@ class Core:
     lines: LineWriter
     metrics: Metrics
     tracer: Tracer
+    served: Served = field(default_factory=Served)
     clock: Clock = field(default_factory=Clock)
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)  # the control plane's
     jwks: Jwks | None = None
@@ -78,6 +80,8 @@ class Core:
         watch("gauger_accounts", lambda: len(self.accounts))
         watch("gauger_accounts_bytes", lambda: self.accounts.bytes)
         watch("gauger_accounts_evicted_total", lambda: self.accounts.evicted)
+        watch("gauger_served_pieces", lambda: self.served.pieces)
+        watch("gauger_served_evicted_total", lambda: self.served.evicted)
         watch("gauger_store_degraded", lambda: 0)
         watch("gauger_clock_skew_seconds", lambda: self.clock.skew)
         watch("gauger_log_waiting", lambda: lines.waiting)

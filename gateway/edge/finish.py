@@ -14,10 +14,22 @@ from gateway.ledger.mapping import to_ecs, to_otel
 from gateway.ledger.record import Ruled, Settled
 from gateway.ledger.steps import NOBODY
 from gateway.observe import Observation, observe_folded, safe_name
+from gateway.observe.answers import answer_pieces
 from gateway.refusals import render
 from gateway.telemetry.ids import ulid
 
-__all__ = ["NOBODY", "answer", "outcome", "refusal_for", "refused_below", "reframe", "report", "unread", "with_settled"]
+__all__ = [
+    "NOBODY",
+    "answer",
+    "outcome",
+    "refusal_for",
+    "refused_below",
+    "reframe",
+    "remember",
+    "report",
+    "unread",
+    "with_settled",
+]
 
 BLOCKS: dict[int, Kind] = {400: "bad_request", 404: "not_found", 429: "rate_limited", 503: "overloaded"}
 """Status of a policy's block -> what kind of refusal its dialect speaks of, where it isn't `forbidden`."""
@@ -88,6 +100,15 @@ def outcome(x: Exchange, verdict: Verdict) -> Outcome:
         file=safe_name(x.answer.file) if folded is not None else None,
         folded=folded,
     )
+
+
+def remember(core: Core, x: Exchange, seen: Observation, now: int) -> None:
+    """An answer, or what of it was passed on before it broke off, may come back. Here its text ends."""
+    said = x.answer.said
+    if said:
+        x.answer = msgspec.structs.replace(x.answer, said=())
+        if 200 <= x.upstream_status < 300:
+            core.served.add(answer_pieces(said, core.prints), now, seen.pieces)
 
 
 def with_settled(found: Outcome, settled: dict[str, int]) -> Outcome:

@@ -133,6 +133,8 @@ class Gate:
             x.body = body
             finish.reframe(x, len(body))
         x.meter = dialect.meter(route, x.calls)
+        if self.core.served:
+            x.meter.keep()
 
     def _judge(self, x: Exchange, rejected: str = "") -> None:
         """Rungs 5 and 6. The state step and its row are one section: nothing awaits between them."""
@@ -141,7 +143,9 @@ class Gate:
         started = perf_counter_ns()
         caller, seen = x.caller or NOBODY, x.seen or finish.unread(x)
         x.now = now = core.clock.now()
-        x.facts = facts = Facts(caller, seen, core.accounts.get(caller.account).limits, core.kill, rejected)
+        state = core.accounts.get(caller.account)
+        heard = core.served.look(seen if seen.file is None else state.files.get(seen.file, seen), now)
+        x.facts = facts = Facts(caller, seen, state.limits, core.kill, rejected, *heard)
         try:
             if caller is NOBODY:
                 x.verdict = Verdict("reject", "reject", refuse=rejected)
@@ -211,6 +215,7 @@ class Gate:
         facts, verdict = ruled.facts, ruled.verdict
         outcome = finish.outcome(x, verdict)
         now = core.clock.now()
+        finish.remember(core, x, facts.seen, now)
         if x.drawn is not None and x.drawn.ok:
             settled = await core.limits.settle(x.id, actual(policy, facts, verdict, outcome), now)
             outcome = finish.with_settled(outcome, settled)

@@ -81,6 +81,8 @@ FIELDS: dict[str, Field] = {
     "obs.background": Field("bool", "", "observation", "present, and true, where the answer is made later"),
     "obs.lines": Field("int", "", "observation", "calls in a batch"),
     "obs.file": Field("text", "", "observation", "the vendor's id of the file that a batch works on"),
+    "served.returned": Field("int", "pieces", "memory", "of what is asked afresh; in answers that were served of late"),
+    "served.continued": Field("bool", "", "memory", "the last answer in the history was served here of late"),
     "batch.*": Field(
         "mixed", "", "observation", "what that file held, by the names of `req` and `obs`: what was judged"
     ),

@@ -119,6 +119,8 @@ def line(ruled: Ruled, settled: Settled, extra: Shown) -> Line:
         made["client"] = {"network": caller.network}
     made["req"] = _request(facts.seen, verdict, extra.provider)
     made["obs"] = _observed(facts.seen)
+    if facts.returned or facts.continued:
+        made["served"] = {"returned": facts.returned, "continued": facts.continued}
     if verdict.batch is not None:
         made["batch"] = msgspec.to_builtins(verdict.batch)
     made["verdict"] = word

@@ -55,8 +55,14 @@ def _rows(line: Mapping[str, Any], policy: Policy | None) -> tuple[Ruled, Settle
     seen = {name: value for part in ("req", "obs") for name, value in line.get(part, {}).items() if name in fields}
     action, rules, error = line["action"], line.get("rules", {}), line.get("error", {})
     rejected = line.get("effects", {}).get("code", "") if action == "reject" else ""
+    served = line.get("served", {})
     facts = Facts(
-        msgspec.convert(caller, Caller), msgspec.convert(seen, Observation), kill=line["kill"], rejected=rejected
+        msgspec.convert(caller, Caller),
+        msgspec.convert(seen, Observation),
+        kill=line["kill"],
+        rejected=rejected,
+        returned=int(served.get("returned", 0)),
+        continued=bool(served.get("continued", False)),
     )
     answers = {rule.id for rule in policy.rules if rule.phase == "response"} if policy is not None else set()
     matched, shadow = rules.get("matched", ()), rules.get("shadow", ())

@@ -57,7 +57,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     tail: int = 0  # of its last three words
     system: int = 0  # of what the system says
     params: int = 0  # of the parameters' names and values
-    said: int = 0  # of a piece of the last answer in the history
+    said: int = 0  # of the first of the pieces that the last answer in the history is remembered by
     user: int = 0  # of the caller's own name for its end user
     spelled: int = 0  # parameters that are given and change nothing
     fresh: int = 0  # characters asked afresh

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.banks import BANKS, bank_of
+from gateway.observe.answers import answer_pieces
 from gateway.observe.params import spelled, vector
 from gateway.observe.phrases import marks as phrases_in
 from gateway.observe.prints import Prints
@@ -36,7 +37,7 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     head: int = 0  # of its first three words
     tail: int = 0  # of its last three words
     system: int = 0  # of what the system says
-    said: int = 0  # of a piece of the last answer in the history
+    said: int = 0  # of the first of the pieces that the last answer in the history is remembered by
     params: int = 0
     spelled: int = 0
     user: int = 0  # of the end user's name
@@ -92,7 +93,7 @@ def features(call: Call, prints: Prints) -> Features:
         head,
         tail,
         system,
-        _piece(call.said, prints) if call.said else 0,
+        next(iter(answer_pieces((call.said,), prints, 1)), 0) if call.said else 0,
         prints.of(vector(body)) if plain else 0,
         spelled(body) if plain else 0,
         prints.of(call.user.encode("utf-8", "surrogatepass")) if call.user else 0,
@@ -140,9 +141,3 @@ def _several(asked: tuple[str, ...], prints: Prints) -> tuple[tuple[int, ...], i
     whole = set(asked)
     data = [normal(sample((text,), prints.of)) for text in sorted(whole)[: 4 * MAX_ASKS]]
     return tuple(map(prints.of, prints.least(data, MAX_ASKS))), len(whole)
-
-
-def _piece(said: str, prints: Prints) -> int:
-    """Of an answer in the history: one of its pieces, the same one that the answer was remembered by."""
-    cut = pieces(normal(sample((said,), prints.of)))
-    return prints.of(prints.least(cut, 1)[0]) if cut else 0

@@ -12,12 +12,13 @@ import msgspec
 from gateway import dialects
 from gateway.errors import Refusal
 from gateway.observe import Fold, Observation, Prints, observe, observe_folded
+from gateway.observe.answers import answer_pieces
 from gateway.protocols import Call, Dialect, Route
 from gateway.usage import Usage
 from gateway.wire.http import canonical, check_head, check_target
 from gateway.wire.meters import openai_usage, tokens
 
-__all__ = ["Wire", "form_of", "from_wire", "usage_of"]
+__all__ = ["Wire", "form_of", "from_wire", "pieces_of", "usage_of"]
 
 HOST = (b"host", b"log")  # no log keeps it, and no request is without
 ANTHROPIC = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -37,9 +38,7 @@ class Wire(msgspec.Struct, frozen=True):
     folded: Observation | None = None  # the sum of an upload's lines; None = no upload of a batch
 
 
-def from_wire(
-    method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes, prints: Prints
-) -> Wire:
+def from_wire(method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes, prints: Prints) -> Wire:
     """What the gateway sees of a request. `path` is the target as sent, query included; header names are lower case.
 
     Never raises: what the gateway would refuse comes back with the refusal's code and status.
@@ -76,6 +75,24 @@ def form_of(purpose: str, filename: str, content_type: str, text: str) -> tuple[
     )
     body = b"".join(b"--%s\r\n%s\r\n" % (boundary, part) for part in parts) + b"--%s--\r\n" % boundary
     return b"multipart/form-data; boundary=" + boundary, body
+
+
+def pieces_of(method: str, path: str, response: bytes, text: object, prints: Prints) -> tuple[int, ...]:
+    """The fingerprints that an answer is remembered by. `response`: the JSON document that it was, b"null" for none.
+
+    `text`: what a log kept of it instead, where that is a string. Never raises: an answer that isn't read has none.
+    """
+    if response == b"null":
+        return answer_pieces((text,), prints) if isinstance(text, str) else ()
+    found = dialects.match(method, canonical(path.encode("utf-8", "surrogatepass").partition(b"?")[0]))
+    if found is None:
+        return ()
+    dialect, route = found
+    meter = dialect.meter(route, ())
+    meter.keep()
+    meter.start(200, b"application/json", b"")
+    meter.feed(response)
+    return answer_pieces(meter.finish().said, prints)
 
 
 def usage_of(value: object, made: int | None = None) -> Usage:

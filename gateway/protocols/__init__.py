@@ -17,6 +17,7 @@ from gateway.usage import Usage
 from gateway.wire.clamps import clamp_edits
 from gateway.wire.json import edit
 from gateway.wire.meters import Body, counted
+from gateway.wire.spoken import Spoken
 
 __all__ = [
     "MAX_BIAS",
@@ -168,6 +169,7 @@ class Answer(msgspec.Struct, frozen=True):
     file: str | None = None  # the id that the model server gave an uploaded file
     finish: tuple[str, ...] = ()  # finish reasons, in the vendor's words
     complete: bool = False  # a whole JSON document, or a stream with its closing event
+    said: tuple[str, ...] = ()  # its texts, where a meter keeps them: they never leave edge and observe
 
 
 class Meter(ABC):
@@ -175,6 +177,9 @@ class Meter(ABC):
 
     Never raises: what can't be read is counted, and `Usage.source` says so. Memory is bounded.
     """
+
+    def keep(self) -> None:  # noqa: B027 - most have nothing to keep
+        """Before the answer begins: a bounded part of its text shall be in `Answer.said`."""
 
     @abstractmethod
     def start(self, status: int, content_type: bytes, content_encoding: bytes) -> None:
@@ -230,6 +235,7 @@ class Reader(Meter):
         self.usage: Usage | None = None
         self.characters = 0  # of visible text
         self.closed = False  # the closing event has come
+        self.spoken: Spoken | None = None  # what a dialect adds its answer's words to: no reasoning, no calls of tools
         self._model: str | None = None
         self._id: str | None = None
         self._finish: dict[int, str] = {}
@@ -243,6 +249,9 @@ class Reader(Meter):
     @abstractmethod
     def document(self, value: Json) -> None:
         """The answer's JSON document."""
+
+    def keep(self) -> None:
+        self.spoken = Spoken()
 
     def start(self, status: int, content_type: bytes, content_encoding: bytes) -> None:
         self._status = status
@@ -259,6 +268,7 @@ class Reader(Meter):
             id=self._id,
             finish=tuple(reason for _, reason in sorted(self._finish.items())),
             complete=complete,
+            said=self.spoken.texts() if self.spoken is not None else (),
         )
 
     def named(self, model: object, identity: object) -> None:

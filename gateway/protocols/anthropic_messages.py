@@ -189,11 +189,13 @@ class _MessageMeter(Reader):
                 self.named(message.get("model"), message.get("id"))
                 self._read(message.get("usage"))
         elif kind == "content_block_start":
-            self._block(value.get("content_block"))
+            self._block(value.get("content_block"), value.get("index"))
         elif kind == "content_block_delta":
             delta = value.get("delta")
             if isinstance(delta, dict):
                 self.seen(delta.get("text"), delta.get("thinking"), delta.get("partial_json"))
+                if self.spoken is not None:
+                    self.spoken.add(value.get("index"), delta.get("text"))
         elif kind == "message_delta":
             delta = value.get("delta")
             if isinstance(delta, dict):
@@ -209,12 +211,14 @@ class _MessageMeter(Reader):
         self.ended(0, value.get("stop_reason"))
         self._read(value.get("usage"))
         content = value.get("content")
-        for block in content if isinstance(content, list) else ():
-            self._block(block)
+        for at, block in enumerate(content if isinstance(content, list) else ()):
+            self._block(block, at)
 
-    def _block(self, block: Json) -> None:
+    def _block(self, block: Json, at: Json) -> None:
         if isinstance(block, dict):
             self.seen(block.get("text"), block.get("thinking"), block.get("name"))
+            if self.spoken is not None:
+                self.spoken.add(at, block.get("text"))
             given = block.get("input")
             if given:
                 self.seen(fields.compact(given))

@@ -298,6 +298,8 @@ class _GenerateMeter(Reader):
             for part in parts if isinstance(parts, list) else ():
                 if isinstance(part, dict):
                     self._part(part)
+                    if self.spoken is not None and not part.get("thought"):
+                        self.spoken.add(candidate.get("index", at), part.get("text"))
 
     def _part(self, part: Object) -> None:
         self.seen(part.get("text"))

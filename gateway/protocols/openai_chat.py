@@ -241,6 +241,8 @@ class _ChatMeter(Reader):
             if not isinstance(message, dict):
                 continue
             self.seen(*map(message.get, ("content", "refusal", "reasoning_content", "reasoning")))
+            if self.spoken is not None:
+                self.spoken.add(choice.get("index", at), message.get("content"))
             calls = message.get("tool_calls")
             called = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
             functions = [call.get(name) for call in called for name in ("function", "custom")]

@@ -165,4 +165,6 @@ class _CompletionMeter(Reader):
         for at, choice in enumerate(choices if isinstance(choices, list) else ()):
             if isinstance(choice, dict):
                 self.seen(choice.get("text"))
+                if self.spoken is not None:
+                    self.spoken.add(choice.get("index", at), choice.get("text"))
                 self.ended(choice.get("index", at), choice.get("finish_reason"))

@@ -232,6 +232,8 @@ class _ResponseMeter(Reader):
             return
         if kind.endswith(".delta"):
             self.seen(value.get("delta"))
+            if self.spoken is not None and kind == "response.output_text.delta":
+                self.spoken.add(value.get("output_index"), value.get("delta"))
             return
         response = value.get("response")
         if isinstance(response, dict):
@@ -246,14 +248,17 @@ class _ResponseMeter(Reader):
         self.named(value.get("model"), value.get("id"))
         self._read(value)
         output = value.get("output")
-        for item in output if isinstance(output, list) else ():
+        for at, item in enumerate(output if isinstance(output, list) else ()):
             if not isinstance(item, dict):
                 continue
             self.seen(item.get("name"), item.get("arguments"), item.get("input"))
+            spoken = self.spoken if item.get("type") == "message" else None
             for parts in (item.get("content"), item.get("summary")):
                 for part in parts if isinstance(parts, list) else ():
                     if isinstance(part, dict):
                         self.seen(part.get("text"), part.get("refusal"))
+                        if spoken is not None:
+                            spoken.add(at, part.get("text"))
 
     def _read(self, response: Mapping[str, Any]) -> None:
         self.usage = openai_usage(response.get("usage"), "input", "output")

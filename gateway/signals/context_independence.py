@@ -2,18 +2,25 @@
 
 measures     the share of generating requests that stand alone (one turn, nothing attached); and the shares that go on
              with a conversation, that work with tools, that name an end user, that are read as they stream, that have
-             nothing in them. A harvest takes each answer once and never talks about it; people do, and agents work on
+             nothing in them. A harvest takes each answer once and never talks about it; people do, and agents work on.
+             And of the conversations whose last answer has a sentence of 40 bytes or more the share where that answer
+             was served here in the last day: a made-up history has none that was
 formula      hits / n, decayed
 unit         share of requests
-state        24 bytes
+state        32 bytes
 half-life    4.9 days
-evasion      a made-up history before each prompt: two and more times the input tokens; a made-up user id: free, so
-             naming one acquits of little
-look-alikes  every batch job: classification, translation, evaluation
+evasion      a made-up history before each prompt: two and more times the input tokens, and the last share shows it; one
+             that was served: a call more a row. A made-up user id: free, so naming one acquits of little
+look-alikes  every batch job: classification, translation, evaluation; of made-up histories: yesterday's conversation,
+             one that another worker or model began, examples written as turns
 source       the catalogue's C3
 """
 
-from gateway.signals import Read, Signal, share
+from typing import ClassVar
+
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.signals import GENERATES, Read, Signal, Slab, Span, share
 
 __all__ = ["ContextIndependence"]
 
@@ -33,9 +40,23 @@ class ContextIndependence(Signal):
     code = "C3"
     family = "content"
     marks = tuple(MARKS)
+    counters: ClassVar[tuple[tuple[str, Span], ...]] = (
+        ("said", "week"),  # requests whose history ends with an answer that can be looked up
+        ("served", "week"),  # of those, served here
+    )
+
+    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
+        if seen.said and seen.op in GENERATES:
+            slab.counts[self.at[-2]] += 1.0
+            slab.counts[self.at[-1]] += slab.continued
 
     def readings(self) -> tuple[Read, ...]:
-        return tuple(
-            share(name, f"of the week's generating requests those: {doc}", words, at)
-            for at, (name, doc, words) in zip(self.at, MARKS.values(), strict=True)
+        *of_marks, said, served = self.at
+        doc = "of the week's conversations whose last answer can be looked up those where it was served here of late"
+        return (
+            *(
+                share(name, f"of the week's generating requests those: {doc}", words, at)
+                for at, (name, doc, words) in zip(of_marks, MARKS.values(), strict=True)
+            ),
+            share("served_history_share", doc, "go on with an answer that was served here", served, said),
         )

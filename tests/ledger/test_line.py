@@ -134,7 +134,7 @@ def full() -> dict[str, Any]:
         settled={"acct-output": -200},
         error="rate_limit_exceeded",
     )
-    return line(*rows(verdict, outcome), EVERYTHING)
+    return line(*rows(verdict, outcome, Facts(CALLER, SEEN, returned=3, continued=True)), EVERYTHING)
 
 
 CHOSEN = {
