@@ -22,6 +22,9 @@ MAX_ASKS = 16  # fingerprints of asks an observation
 MAX_PIECES = 4  # fingerprints of pieces an observation
 MAX_BIASED = 64  # token ids an observation
 FRAME = 3  # words that make a head or a tail
+WIDEST = 512  # bytes of it
+BLANKS = b" \n"  # whoever adds some asks the same
+LETTERS = 24  # bytes of it where it isn't ASCII: some scripts set no blanks, and a sentence is one word
 WIDE = 5  # alternatives a token: more than these serve no confidence; OpenAI's completions give no more
 TINY = 2  # tokens: an answer that is nothing but the next token
 TESTS = frozenset(bank.id for bank in BANKS if bank.kind == "test")
@@ -31,11 +34,11 @@ GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 class Features(msgspec.Struct, frozen=True, gc=False):
     """Of one call. A fingerprint of 0 stands for none."""
 
-    asks: tuple[int, ...] = ()  # of the fresh text, whole; of several prompts each its own
+    asks: tuple[int, ...] = ()  # of the fresh text, whole, without its blanks; of several prompts each its own
     distinct: int = 0  # of those prompts, different ones
     pieces: tuple[int, ...] = ()  # of its lines and sentences, a sample that is the same wherever they stand
-    head: int = 0  # of its first three words
-    tail: int = 0  # of its last three words
+    head: int = 0  # of its first three words, or 24 bytes
+    tail: int = 0  # of its last three words, or 24 bytes
     system: int = 0  # of what the system says
     said: int = 0  # of the first of the pieces that the last answer in the history is remembered by
     params: int = 0
@@ -55,6 +58,7 @@ def features(call: Call, prints: Prints) -> Features:
     found: tuple[int, ...] = ()
     head = tail = distinct = 0
     bank = ""
+    worded = False
     if asked:
         data = normal(sample(asked, prints.of))
         cut = pieces(data)
@@ -66,10 +70,12 @@ def features(call: Call, prints: Prints) -> Features:
         if call.prompts > 1 and len(asked) > 1:
             asks, distinct = _several(asked, prints)
         else:
-            asks, distinct = (prints.of(data),), 1
-        words = data[:512].split(None, FRAME)[:FRAME]
-        head = prints.of(b" ".join(words))
-        tail = prints.of(b" ".join(data[-512:].rsplit(None, FRAME)[-FRAME:]))
+            asks, distinct = (prints.of(data.translate(None, BLANKS)),), 1
+        worded = bool(data) and not data.isspace()
+        words = b" ".join(data[:WIDEST].split(None, FRAME)[:FRAME])
+        head = prints.of(words if words.isascii() else words[:LETTERS])
+        words = b" ".join(data[-WIDEST:].rsplit(None, FRAME)[-FRAME:])
+        tail = prints.of(words if words.isascii() else words[-LETTERS:])
         if not found:
             found = asks[:1]
     system = 0
@@ -79,7 +85,7 @@ def features(call: Call, prints: Prints) -> Features:
         for mark in phrases_in(data):
             marks[mark] = 1
     if call.op in GENERATES:
-        _shape(call, marks, bool(asked))
+        _shape(call, marks, worded)
     if bank:
         marks["banked"] = 1
         if bank in TESTS:
@@ -104,15 +110,15 @@ def features(call: Call, prints: Prints) -> Features:
     )
 
 
-def _shape(call: Call, marks: dict[str, int], asked: bool) -> None:
-    """Marks of what is asked for, beside the words."""
+def _shape(call: Call, marks: dict[str, int], worded: bool) -> None:
+    """Marks of what is asked for, beside the words. `worded`: whether more than blanks is asked."""
     if call.answers:
         marks["continues"] = 1
     elif call.tools or call.results:
         marks["works"] = 1
-    elif asked and not call.images and not call.audio:
+    elif worded and not call.images and not call.audio:
         marks["one_shot"] = 1
-    elif not asked and not call.images and not call.audio and not call.token_ids:
+    elif not worded and not call.images and not call.audio and not call.token_ids:
         marks["empty"] = 1
     if call.user:
         marks["named"] = 1
@@ -139,5 +145,5 @@ def _shape(call: Call, marks: dict[str, int], asked: bool) -> None:
 def _several(asked: tuple[str, ...], prints: Prints) -> tuple[tuple[int, ...], int]:
     """Prompts that are answered apart: a sample of their fingerprints, and how many different ones there are."""
     whole = set(asked)
-    data = [normal(sample((text,), prints.of)) for text in sorted(whole)[: 4 * MAX_ASKS]]
-    return tuple(map(prints.of, prints.least(data, MAX_ASKS))), len(whole)
+    data = [normal(sample((text,), prints.of)).translate(None, BLANKS) for text in sorted(whole)[: 4 * MAX_ASKS]]
+    return tuple(map(prints.of, prints.least(data, MAX_ASKS))), len(whole) * len(set(data)) // len(data)
