@@ -26,7 +26,7 @@ MAX_DAYS = 400
 MAX_SHIFTS = 200
 MAX_NAMES = 64  # models, keys, policies
 MAX_OPEN = 65_536  # requests between their two rows
-EXPOSURE = ("answers_taken", "recipe_units")
+EXPOSURE = ("answers_taken", "useful_output", "recipe_units")
 """Readings that say what an account has taken. They stand in the record where its policy reads them."""
 
 

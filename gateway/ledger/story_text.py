@@ -6,7 +6,7 @@ from gateway.catalogue import CARDS
 from gateway.ledger.explain_text import fold
 from gateway.ledger.story import ACTIONS, MAX_DAYS, Story
 from gateway.ledger.story_path import Step
-from gateway.ledger.words import amount, plain
+from gateway.ledger.words import amount, plain, unit_words
 
 __all__ = ["to_text"]
 
@@ -62,7 +62,7 @@ def _exposure(story: Story) -> list[str]:
     if not story.exposure:
         return []
     words = {gauge.name: gauge.words for card in CARDS.values() for gauge in card.readings}
-    told = [f"{words.get(name, name)} {amount(value)} ({name})" for name, value in story.exposure.items()]
+    told = [f"{words.get(name, name)}: {amount(value)} ({name})" for name, value in story.exposure.items()]
     return fold(f"exposure {'; '.join(told)}", 9)
 
 
@@ -70,7 +70,8 @@ def _firsts(story: Story) -> list[str]:
     lines = ["", "First of each strength"] if story.firsts else []
     for each in story.firsts:
         watched = "" if each.done else ", only watched"
-        before = f"{each.requests_before:,} requests and {each.output_before:,} output tokens before it"
+        asked = f"{each.requests_before:,} {unit_words('requests', each.requests_before)}"
+        before = f"{asked} and {each.output_before:,} output tokens before it"
         after = f"{each.requests_after:,} and {each.output_after:,} from it on"
         lines += fold(f"  {each.at}  {each.action}{watched} ({each.request}): {before}, {after}", 6)
     return lines

@@ -245,7 +245,12 @@ def test_the_account_s_story(run: Run, tmp_path: Path) -> None:
     assert "requests 6; 300 input and 2,700 output tokens" in text
     assert "actions  tag 3, block 3" in text
     assert "Scorecard extraction: 14 dB last, highest 14 dB at 2026-09-22T01:20:00.000000Z" in text
-    assert "+21.00 dB  long-answers, in R0" in text
+    flat = " ".join(text.split())
+    assert "+21.00 dB long-answers, in R0: day.output_tokens / day.input_tokens >= 5: day.output_tokens" in flat
+    reached = "reaches score.extraction >= 0 dB, score.extraction >= 10 dB (slow-down, stop) (in R1)"
+    assert f"14 dB: highest; {reached} day.output_tokens / day.input_tokens >= 5:" in flat
+    assert "tag (R0): 0 requests and 0 output tokens before it, 6 and 2,700 from it on" in flat
+    assert "block (R1): 1 request and 900 output tokens before it, 5 and 1,800 from it on" in flat
     assert "2026-09-22T01:20:00.000000Z  slow-down, stop began at extraction 14 dB (R1)" in text
     assert max(map(len, text.splitlines())) <= 100
 

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.identity import Caller
-from gateway.ledger import story
+from gateway.ledger import story, story_path
 from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled
 from gateway.ledger.story import Story, Teller
 from gateway.ledger.story_text import to_text
@@ -53,6 +53,46 @@ def test_requests_tokens_actions_and_days_are_counted() -> None:
     text = to_text(made)
     assert "2026-09-22         0         1         1         0" in text
     assert "requests 5, 1 without an end; 40 input and 80 output tokens" in text
+
+
+def test_the_first_of_each_strength_with_what_came_before_and_after() -> None:
+    """Each answer is 20 tokens. The third request is judged before the second has ended."""
+    second, third = pair(3, Verdict("tag", "tag")), pair(5, Verdict("block", "tag"))
+    made = told(
+        *pair(1, Verdict()),
+        second[0],
+        third[0],
+        second[1],
+        third[1],
+        *pair(7, Verdict(), limits=SPENT),
+        *pair(9, Verdict("block", "block")),
+        *pair(11, Verdict("tag", "tag")),
+    )
+    assert [(each.action, each.done, each.request) for each in made.firsts] == [
+        ("tag", True, "R3"),
+        ("block", False, "R5"),
+        ("limit", True, "R7"),
+        ("block", True, "R9"),
+    ]
+    sums = [(each.requests_before, each.output_before, each.requests_after, each.output_after) for each in made.firsts]
+    assert sums == [(1, 20, 5, 100), (2, 20, 4, 100), (3, 60, 3, 60), (4, 80, 2, 40)]
+    text = " ".join(to_text(made).split())
+    assert "block, only watched (R5): 2 requests and 20 output tokens before it, 4 and 100 from it on" in text
+
+
+def test_a_request_that_never_ended_is_a_first_too() -> None:
+    made = told(pair(1, Verdict("throttle", "throttle"))[0])
+    assert [(each.action, each.requests_before, each.requests_after) for each in made.firsts] == [("throttle", 0, 1)]
+
+
+def test_exposure_is_what_the_last_record_says_of_it() -> None:
+    assert told(*pair(1, Verdict(readings={"week.requests": 3.0}))).exposure == {}
+    made = told(
+        *pair(1, Verdict(readings={"answers_taken": 12.5, "recipe_units": 0.2, "week.requests": 3.0})),
+        *pair(3, Verdict(readings={"answers_taken": 1_912.25})),
+    )
+    assert made.exposure == {"answers_taken": 1_912.25, "recipe_units": 0.2}
+    assert ": 1,912.25 (answers_taken); " in " ".join(to_text(made).split())
 
 
 def test_a_tag_of_the_answer_is_an_action() -> None:
@@ -102,6 +142,7 @@ def test_an_account_without_rows_has_no_story() -> None:
 def test_every_table_has_a_bound(monkeypatch: Any) -> None:
     for name in ("MAX_DAYS", "MAX_SHIFTS", "MAX_NAMES", "MAX_OPEN"):
         monkeypatch.setattr(story, name, 4)
+    monkeypatch.setattr(story_path, "MAX_CARDS", 4)
     rows: list[Row] = []
     for number in range(1, 41, 2):
         verdict = Verdict(rules=(f"r{number}",), scores={f"c{number}": 1.0}, evidence={"c": {f"e{number}": 1.0}})
@@ -117,6 +158,7 @@ def test_every_table_has_a_bound(monkeypatch: Any) -> None:
     assert max(sizes) <= 5
     assert made.more_shifts == 16
     assert len(made.scores) <= 5
+    assert len(made.path) == 8  # of four cards the first, which is the highest, and the last
     assert "the first 4 changes were kept, 16 came after" in to_text(made)
 
 
