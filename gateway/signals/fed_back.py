@@ -31,7 +31,7 @@ class FedBack(Signal):
 
     def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
         if slab.returned and seen.op in GENERATES and "one_shot" in seen.marks:
-            part = slab.returned / len(seen.pieces) if seen.lines else 1.0
+            part = min(1.0, slab.returned / (len(seen.pieces) or 1)) if seen.lines else 1.0
             slab.counts[self.at[0]] += seen.marks["one_shot"] * part
 
     def readings(self) -> tuple[Read, ...]:
