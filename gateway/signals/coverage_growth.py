@@ -68,7 +68,7 @@ class CoverageGrowth(Signal):
                 "of the sentences in the week's requests those that did not come before",
                 lambda s: s.counts[new] / s.counts[looked] if s.counts[looked] else None,
                 "share",
-                "new matter",
+                "bring new matter",
                 lambda s: s.counts[new],
                 lambda s: s.counts[looked],
                 True,

@@ -80,7 +80,7 @@ class TenureUse(Signal):
                 "of all output tokens those of the first 24 hours",
                 ramp,
                 "share",
-                "of all output tokens came in the first 24 hours",
+                "tokens of its first 24 hours, of all written",
                 missing=True,
             ),
         )
