@@ -68,6 +68,18 @@ def test_a_batch_counts_its_lines() -> None:
     )
 
 
+def test_of_histories_that_can_be_looked_up_those_that_were_served_here_count() -> None:
+    """A made-up history has an answer that was never given; a short one is everybody's."""
+    answer = "The blue of the sky is light that the air has scattered."
+    one = Account(alone(ContextIndependence()))
+    assert one.read("served_history_share") is None
+    for at in range(4):
+        seen = talk("Why is the sky blue?", answer, f"Are there more? {'x' * at}")
+        one.row = one.panel.pack(one.panel.asked(one.row, seen, one.who, one.now, continued=at > 0))
+    one.asked(talk("Why?", "So.", "Why so?"))
+    assert one.hits("served_history_share") == (3, 4)
+
+
 def test_a_harvest_reads_high_and_conversations_read_low() -> None:
     """Batch work reads as a harvest does, says the card; a chat with its history doesn't."""
     history = ["Why is the sky blue?"]

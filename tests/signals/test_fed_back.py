@@ -6,7 +6,7 @@ import pytest
 
 from gateway.signals import WEEK
 from gateway.signals.fed_back import FedBack
-from tests.signals.traces import SECOND, Account, alone, ask
+from tests.signals.traces import SECOND, Account, alone, ask, batch
 from tests.signals.wired import chat, talk
 
 
@@ -32,6 +32,12 @@ def test_an_evolving_chain_reads_high_and_an_agent_that_pastes_output_low() -> N
         agent.asked(talk("Write a test.", "assert True", "It fails with: assert True"), returned=1)
     assert chain.value("fed_back_share") == pytest.approx(9 / 10)
     assert agent.value("fed_back_share") == 0
+
+
+def test_of_a_batch_as_large_a_share_of_its_questions_as_of_its_pieces() -> None:
+    one = account()
+    one.asked(batch(0, 40, marks={"one_shot": 30, "works": 10}), returned=2)  # of 4 pieces
+    assert one.hits("fed_back_share") == (15, 40)
 
 
 def test_what_does_not_generate_is_not_counted() -> None:
