@@ -16,12 +16,15 @@ class Prints:
     """The fingerprints of one deployment. `pepper`: its secret, at most 64 bytes."""
 
     def __init__(self, pepper: bytes) -> None:
-        self._key = blake2b(pepper, digest_size=32, person=b"gauger-prints").digest()
+        key = blake2b(pepper, digest_size=32, person=b"gauger-prints").digest()
+        self._keyed = blake2b(key=key, digest_size=8)  # a copy of it has the key's block behind it
         self._seed = int.from_bytes(blake2b(pepper, digest_size=4, person=b"gauger-sample").digest(), "big")
 
     def of(self, data: bytes) -> int:
         """The fingerprint of these bytes; never 0, which stands for none."""
-        return int.from_bytes(blake2b(data, key=self._key, digest_size=8).digest(), "big") >> 11 or 1
+        keyed = self._keyed.copy()
+        keyed.update(data)
+        return int.from_bytes(keyed.digest(), "big") >> 11 or 1
 
     def picks(self, texts: Sequence[str], one_in: int) -> bool:
         """Whether these texts are among the one in so many that are looked at: the same ones always are."""

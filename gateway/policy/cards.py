@@ -114,12 +114,14 @@ class Card:
 
 def _rate(line: Evidence, hits: int, of: int) -> Callable[[Values], float]:
     weigh = weigher(line.null, line.alternative)
+    (a0, b0), (a1, b1) = line.null, line.alternative
+    quiet = line.floor >= 0.0 and a1 >= a0 and a1 * (a0 + b0) >= a0 * (a1 + b1)  # then no hits never count above 0
 
     def worth(values: Values) -> float:
-        n = values[of]
-        if not n:
+        n, k = values[of], values[hits]
+        if not n or (quiet and not k):
             return 0.0
-        return support(n, FEW) * weigh(values[hits] or 0.0, n)
+        return support(n, FEW) * weigh(k or 0.0, n)
 
     return worth
 

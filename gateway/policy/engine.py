@@ -19,10 +19,11 @@ from gateway.policy.cards import Card, Scores
 from gateway.policy.conditions.compiler import Slots, condition, ruleset
 from gateway.policy.conditions.expressions import Node, names_in
 from gateway.policy.effects import STRENGTH, Part, Word, merge, soften, strongest, united
-from gateway.policy.facts import Inputs, Row
+from gateway.policy.facts import Inputs, OfSlab, Row
 from gateway.policy.model import Exemption, ListOf, Rule, Sanction, Scorecard
 from gateway.policy.names import Name
 from gateway.policy.schedule import awake
+from gateway.signals import Count, generating
 
 __all__ = ["Engine", "Reflected", "Ruling"]
 
@@ -141,15 +142,34 @@ class Engine:
         self._exceptions = [(each, condition(parsed[each.when], slots, names, lists)) for each in exceptions]
         self._silenced = frozenset(rule for each in exceptions for rule in each.silences)
         self.slots: tuple[str, ...] = tuple(slots.names)
-        nothing: Any = _nothing
-        self._getters = [rows[name][1] if name in rows else nothing for name in self.slots]
+        self._counters: list[tuple[int, int]] = []  # slot, place of the counter
+        self._generating: list[int] = []  # slots of the number that most shares are of
+        self._of_slab: list[tuple[int, Callable[[Any], Any]]] = []
+        self._getters: list[tuple[int, Callable[[Inputs], Any]]] = []
+        for slot, name in enumerate(self.slots):
+            if name in rows:
+                self._place(slot, rows[name][1])
         self._readings = [
             (name, at) for at, name in enumerate(self.slots) if names[name].level == "reading" and name in rows
         ]
-        self._round = [at for name, at in self._readings if names[name].kind == "number"]
+        alike = set(self._generating)
+        self._round = [at for name, at in self._readings if names[name].kind == "number" and at not in alike]
+        self._names = [name for name, _ in self._readings]
+        self._slots = [at for _, at in self._readings]
         self.reflects = bool(self._answered.rules)
         self.judges = bool(self.cards or self._asked.rules)
         self.empty = not (self.judges or self.reflects)
+
+    def _place(self, slot: int, get: Callable[[Inputs], Any]) -> None:
+        """Has a slot filled in the cheapest way that there is for its kind of value."""
+        if not isinstance(get, OfSlab):
+            self._getters.append((slot, get))
+        elif isinstance(get.read, Count):
+            self._counters.append((slot, get.read.at))
+        elif get.read is generating:
+            self._generating.append(slot)
+        else:
+            self._of_slab.append((slot, get.read))
 
     def strict(self) -> "Engine":
         """The same policy for its own tests, where a name that isn't given is missing."""
@@ -159,7 +179,19 @@ class Engine:
 
     def values(self, inputs: Inputs, given: Mapping[str, Any] | None = None) -> Values:
         """What the policy reads, by slot; None = missing. Scores are not there yet. `given` overrides by name."""
-        values = [get(inputs) for get in self._getters]
+        slab = inputs.slab
+        counts = slab.counts
+        values: Values = [None] * len(self.slots)
+        for at, place in self._counters:
+            values[at] = counts[place]
+        for at, read in self._of_slab:
+            values[at] = read(slab)
+        for at, get in self._getters:
+            values[at] = get(inputs)
+        if self._generating:
+            generating = round(slab.generating, 3)
+            for at in self._generating:
+                values[at] = generating
         for at in self._round:
             value = values[at]
             if value:
@@ -174,7 +206,10 @@ class Engine:
 
     def readings(self, values: Values) -> dict[str, float]:
         """The readings among the values, for the record."""
-        return {name: values[at] for name, at in self._readings if values[at] is not None}
+        told = [values[at] for at in self._slots]
+        if None in told:
+            return {name: value for name, value in zip(self._names, told, strict=True) if value is not None}
+        return dict(zip(self._names, told, strict=True))
 
     def score(self, values: Values, entity: str = "account") -> Scores:
         """Every scorecard's score; a score that a test has given stays as it is."""
@@ -280,10 +315,6 @@ class Engine:
                     if other is None or STRENGTH[each.becomes] < STRENGTH[other.becomes]:
                         found[rule] = each
         return found
-
-
-def _nothing(_: Inputs) -> None:
-    return None
 
 
 def _extended(old: Sanction, throttle_for: int, block_for: int, now: int, real: bool) -> Sanction:

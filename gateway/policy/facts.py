@@ -14,7 +14,7 @@ from gateway.quotas import Reading
 from gateway.signals import Slab
 from gateway.usage import Usage
 
-__all__ = ["FACETS", "FACTS", "SHARES", "Getter", "Inputs", "getter_of", "limit_names", "reference", "score_names"]
+__all__ = ["FACETS", "FACTS", "SHARES", "Getter", "Inputs", "OfSlab", "getter_of", "limit_names", "reference", "score_names"]
 
 SECOND = 1_000_000  # µs
 
@@ -129,8 +129,20 @@ def _name(doc: str, unit: Unit, *, missing: bool = False) -> Name:
     return Name("number", doc, unit, missing, level="reading", source="state", privacy="behaviour")
 
 
+class OfSlab:
+    """Where a reading comes from: the account's signals."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[Slab], float | None]) -> None:
+        self.read = read
+
+    def __call__(self, inputs: Inputs) -> float | None:
+        return self.read(inputs.slab)
+
+
 def _reading(get: Callable[[Slab], float | None]) -> Getter:
-    return lambda i: get(i.slab)
+    return OfSlab(get)
 
 
 def _response() -> dict[str, Row]:

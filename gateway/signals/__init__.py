@@ -100,6 +100,18 @@ class Ended(NamedTuple):
     full: float | None = None  # share of its fullest rate limit that was in use; None = no limit answered
 
 
+class Count:
+    """Reads one counter. What a policy reads of these is read at one go (`policy/engine.py`)."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def __call__(self, slab: Slab) -> float:
+        return slab.counts[self.at]
+
+
 class Read(NamedTuple):
     """A number that conditions and scorecards may read. Where it is a share, `hits` and `of` are names of their own."""
 
@@ -141,6 +153,11 @@ class Signal(ABC):
         """What may be read of it. Called once, after the places are set."""
 
 
+def generating(slab: Slab) -> float:
+    """The week's generating requests: what most shares are of."""
+    return slab.generating
+
+
 def share(
     name: str,
     doc: str,
@@ -156,8 +173,8 @@ def share(
             lambda s: s.counts[hits] / s.generating if s.generating else None,
             "share",
             words,
-            lambda s: s.counts[hits],
-            lambda s: s.generating,
+            Count(hits),
+            generating,
             True,
         )
     return Read(
@@ -166,8 +183,8 @@ def share(
         lambda s: s.counts[hits] / s.counts[of] if s.counts[of] else None,
         "share",
         words,
-        lambda s: s.counts[hits],
-        lambda s: s.counts[of],
+        Count(hits),
+        Count(of),
         True,
     )
 

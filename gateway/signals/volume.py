@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from gateway.identity import Caller
 from gateway.observe import Observation
-from gateway.signals import SPANS, Ended, Read, Signal, Slab, Span, Unit
+from gateway.signals import SPANS, Count, Ended, Read, Signal, Slab, Span, Unit
 
 __all__ = ["Volume"]
 
@@ -61,4 +61,4 @@ class Volume(Signal):
 
 
 def _count(at: int) -> Callable[[Slab], float]:
-    return lambda s: s.counts[at]
+    return Count(at)
