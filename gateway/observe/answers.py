@@ -16,20 +16,20 @@ __all__ = ["LEAST", "MOST", "answer_pieces"]
 
 LEAST = 40  # bytes
 MOST = 4  # fingerprints a text
+FENCE = b"`json \n"  # characters that may stand before JSON
 
 
 def answer_pieces(texts: Iterable[str], prints: Prints, most: int = MOST) -> tuple[int, ...]:
     """Fingerprints of at most so many pieces of each text, each once; the first ones of more are those of fewer.
 
-    Of a text that is JSON, what stands in it between quotes is a line as well: a caller feeds back what he reads out.
+    Of a text that is JSON, what stands between quotes is a line: a caller feeds back what he reads out.
     """
     found: dict[int, None] = {}
     for text in texts:
         data = normal(bound(text))
-        cut = pieces(data)
-        if data[:1] in (b"{", b"["):
-            cut += pieces(data.replace(b"\\n", b"\n").replace(b'"', b"\n"))
-        cut = [piece for piece in cut if len(piece) >= LEAST]
+        if data.lstrip(FENCE)[:1] in (b"{", b"["):
+            data = data.replace(b"\\n", b"\n").replace(b'"', b"\n")
+        cut = [piece for piece in pieces(data) if len(piece) >= LEAST]
         if cut:
             for piece in prints.least(cut, most):
                 found[prints.of(piece)] = None
