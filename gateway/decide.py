@@ -9,6 +9,7 @@ exception on the way loses nothing.
 """
 
 from collections.abc import Mapping
+from struct import unpack
 from typing import Any, Literal
 
 import msgspec
@@ -114,7 +115,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 class Pace(msgspec.Struct, frozen=True):
     """What is known of one account's answers from one model."""
 
-    recent: tuple[int, ...] = ()  # output tokens a choice, oldest first
+    recent: bytes = b""  # output tokens a choice, oldest first: 32-bit, little-endian (as a tuple 40 bytes each)
     answers: int = 0
     p90: int = 0
     ratio_ascii: float = RATIO_ASCII
@@ -299,10 +300,10 @@ def settle(
 
 
 def _ended(outcome: Outcome, used: Usage) -> Ended:
-    """The end of a request as signals look at it; of its limits the rate that is nearest to its edge."""
+    """The end of a request as signals look at it; of its limits, slots aside, the one that is nearest to its edge."""
     full = None
     for reading in outcome.limits:
-        if reading.capacity and not reading.shadow:
+        if reading.capacity and not reading.shadow and reading.unit != "concurrent":
             share = 1.0 - reading.left / reading.capacity
             full = share if full is None or share > full else full
     return Ended(
@@ -388,8 +389,8 @@ def _learn(pace: Pace, seen: Observation, usage: Usage, *, done: bool) -> Pace:
     """Folds one answer in. Of an aborted stream only that it was longer than usual says anything."""
     changes: dict[str, object] = {}
     if usage.output and (done or usage.output // max(1, seen.n) > pace.p90):
-        recent = (*pace.recent, usage.output // max(1, seen.n))[-ANSWERS:]
-        ranked = sorted(recent)
+        recent = (pace.recent + min(usage.output // max(1, seen.n), 0xFFFFFFFF).to_bytes(4, "little"))[-4 * ANSWERS :]
+        ranked = sorted(unpack(f"<{len(recent) // 4}I", recent))
         changes = {"recent": recent, "answers": pace.answers + 1, "p90": ranked[(len(ranked) * 9) // 10]}
     if seen.chars >= 40 and usage.input and not (seen.images or seen.audio or seen.token_ids):
         name = "ratio_ascii" if seen.ascii else "ratio_other"

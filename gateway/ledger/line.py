@@ -32,7 +32,7 @@ NAMED = frozenset(
     }
 )  # of an Observation: shown under `req`, the rest under `obs`
 OBSERVED = tuple(
-    (name, default)
+    (name, default if isinstance(default, str | int | float | bool | tuple | None) else {})
     for name, default in zip(Observation.__struct_fields__, Observation.__struct_defaults__, strict=True)
     if name not in NAMED and name != "v"
 )

@@ -47,6 +47,23 @@ SEEN = Observation(
     ascii=False,
     lines=4,
     file="file-abc",
+    answers=1,
+    results=1,
+    client="openai/python",
+    marks={"continues": 1},
+    asks=(11, 12),
+    distinct=2,
+    pieces=(13,),
+    head=14,
+    tail=15,
+    system=16,
+    params=17,
+    said=18,
+    user=19,
+    spelled=4,
+    fresh=900,
+    bank="gsm8k-train",
+    bias=(50256,),
 )
 CALLER = Caller(
     account="acct_1",
@@ -146,6 +163,7 @@ CHOSEN = {
     "score",
     "readings",
     "batch",
+    "obs.marks",
 }
 """Maps whose keys the policy chooses, or the batch."""
 
@@ -180,7 +198,7 @@ def test_a_line_with_nothing_special_leaves_out_what_does_not_apply() -> None:
     assert names(made) <= set(FIELDS)
     for absent in ("trace_id", "client", "effects", "rules", "limits", "retry_after_s", "settle", "error", "answer"):
         assert absent not in made
-    assert made["obs"] == {"v": 1}
+    assert made["obs"] == {"v": 2}
     assert made["level"] == "info"
     assert None not in made.values()
 
