@@ -6,11 +6,12 @@ A setting is read from the command line, then the environment (`GAUGER_` + name)
 
 import difflib
 import os
+import re
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -25,9 +26,22 @@ from gateway.errors import Mistake
 __all__ = ["Settings", "load"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Bytes = Annotated[ByteSize, AfterValidator(int)]  # "256 MiB" or a number; a plain int goes on, as rows need it
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Vendors = ("openai", "anthropic", "gemini")
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def _bytes(value: object) -> object:
+    """The bytes in `256 MiB`; what is no text, or a number alone, stays."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*", value)
+    if found is None or found[2] not in UNITS:
+        raise ValueError("this is no number of bytes, as in 256 MiB")
+    return round(float(found[1]) * UNITS[found[2]]) if "." in found[1] else int(found[1]) * UNITS[found[2]]
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes)]
 
 
 class Settings(BaseSettings):
@@ -122,13 +136,13 @@ class Settings(BaseSettings):
     max_cells: int = Field(default=1_000_000, ge=1000, description="limit cells kept; about 180 bytes each")
     max_accounts: int = Field(default=100_000, ge=100, description="accounts remembered, as far as their bytes allow")
     state_memory: Bytes = Field(
-        default=ByteSize(268_435_456),
+        default=268_435_456,
         ge=16_777_216,
         le=1_099_511_627_776,
         description="bytes of all that is remembered of accounts, as in `512 MiB`; 3 to 7 KB an account",
     )
     served_memory: Bytes = Field(
-        default=ByteSize(16_777_216),
+        default=16_777_216,
         ge=0,
         le=1_099_511_627_776,
         description="bytes for fingerprints of the answers of the last day, 20 an answer; 0 = none are kept",

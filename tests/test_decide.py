@@ -171,7 +171,7 @@ def test_what_is_remembered_is_bounded() -> None:
             ALL, state, Facts(CALLER, CHAT), Verdict(), Outcome("done", 200, 200, Usage(9, 9, source="upstream")), NOW
         )
     assert len(state.paces) == MODELS and len(state.files) == FILES
-    assert len(state.paces["m"].recent) == ANSWERS
+    assert len(state.paces["m"].recent) == 4 * ANSWERS
 
 
 @pytest.mark.parametrize(

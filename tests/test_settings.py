@@ -70,6 +70,10 @@ def test_lists_and_tables_are_read_from_both(tmp_path: Path, monkeypatch: pytest
         ("LOG_FORMAT", "xml", "log_format (GAUGER_LOG_FORMAT)"),
         ("ENFORCE", "perhaps", "enforce (GAUGER_ENFORCE)"),
         ("MAX_BODY", "12", "max_body (GAUGER_MAX_BODY)"),
+        ("STATE_MEMORY", "lots", "state_memory (GAUGER_STATE_MEMORY): this is no number of bytes"),
+        ("STATE_MEMORY", "256 MB/s", "state_memory (GAUGER_STATE_MEMORY): this is no number of bytes"),
+        ("STATE_MEMORY", "1 MiB", "state_memory (GAUGER_STATE_MEMORY)"),
+        ("STATE_MEMORY", "2 TiB", "state_memory (GAUGER_STATE_MEMORY)"),
         ("READ_TIMEOUT", "0", "read_timeout (GAUGER_READ_TIMEOUT)"),
         ("READ_TIMEOUT", "nan", "read_timeout (GAUGER_READ_TIMEOUT)"),
         ("TOTAL_TIMEOUT", "-1", "total_timeout (GAUGER_TOTAL_TIMEOUT)"),
@@ -95,6 +99,14 @@ def test_a_wrong_value_is_one_line_that_names_it(
     assert "Value error" not in message
     assert SECRET not in message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("value", "size"), [("268435456", 2**28), ("256 MiB", 2**28), ("1.5GiB", 3 * 2**29), ("100MB", 100_000_000)]
+)
+def test_a_size_is_bytes_or_has_a_unit(monkeypatch: pytest.MonkeyPatch, value: str, size: int) -> None:
+    monkeypatch.setenv("GAUGER_STATE_MEMORY", value)
+    assert load()[0].state_memory == size
 
 
 def test_several_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

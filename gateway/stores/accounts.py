@@ -4,9 +4,9 @@ A key that the model server has never accepted stays in a probation table with a
 push out each other and nobody else, and leave nothing behind. All others stand in four classes, by what forgetting them
 would lose (`gateway/standing.py`). Each class has a quarter of the bytes to itself. When all is full, the one that goes
 is the least recently used of the lowest class that takes more than its quarter: newcomers push out newcomers, and those
-with evidence only as far as these had taken the newcomers' quarter. Who is idle for a week sinks by a class, and by one
-more with each further week. All this is a fold over what was done, on the events' own time: the same rows in the same
-order evict the same accounts.
+with evidence only as far as these had taken the newcomers' quarter. Who is idle for a week counts as a class lower, and
+as one more with each further week, and has no quarter any more. All this is a fold over what was done, on the events'
+own time: the same rows in the same order evict the same accounts.
 
 Throttles and blocks that last live in tables of their own, apart for keys not yet proven: whoever floods the gateway
 with keys can't have them forgotten, not even with keys that rules hold for, and neither can the account itself by going
@@ -39,8 +39,7 @@ STEPS = 32  # requests between two looks at an account's standing; the first com
 # bytes that CPython 3.11 on a 64-bit machine takes, measured by tracemalloc (`tests/stores/test_account_memory.py`)
 ACCOUNT = 600  # the state, its place in a table, its name's head
 ROW = 33  # head of a row
-PACE = 340
-ANSWER = 40  # of a pace
+PACE = 350
 LIMIT = 296  # an answer of a limit
 FILE = 1500
 MARK = 112  # of a file
@@ -85,7 +84,7 @@ class MemoryAccounts:
         return sum(self._weights)
 
     def standing(self, account: str) -> int | None:
-        """The class that an account is in; None where it is not among the proven."""
+        """The class that an account is in, idle or not; None where it is not among the proven."""
         place = self._find(account)[0]
         return None if place == PROBATION else place
 
@@ -97,16 +96,16 @@ class MemoryAccounts:
         """Replaces an account's state by what `transition` returns. If it raises, the old state stays."""
         place, before = self._find(account)
         after, result = transition(self._lasting(account, before or EMPTY))
-        if after.sanctions or self._sanctions or self._unproven:
-            self._keep(account, after.sanctions, after.proven)
-        if after.last > self._now:
-            self._now = after.last
         if not after.proven:
             rank = PROBATION
         elif before is None or place == PROBATION or _due(before, after):
             rank = standing(after.signals)
         else:
             rank = place
+        if after.sanctions or self._sanctions or self._unproven:
+            self._keep(account, after.sanctions, after.proven)
+        if after.last > self._now:
+            self._now = after.last
         if before is not None and rank == place:
             self._weights[rank] += _growth(before, after)
             table = self._tables[rank]
@@ -153,35 +152,32 @@ class MemoryAccounts:
             self._take(PROBATION, next(iter(table)))
 
     def _fit(self) -> None:
-        """Evicts until the proven fit. Of four quarters one is full when all are: there is always one to evict."""
-        tables, weights = self._tables, self._weights
+        """Evicts until the proven fit. Where all four quarters are not enough, one of them is passed: somebody goes."""
+        weights, capacity = self._weights, self._bounds[0]
         while True:
             if self._most is not None and sum(weights[:CLASSES]) > self._most[0]:
-                self._age()
-                self._evict(next(rank for rank in range(CLASSES) if weights[rank] * CLASSES > self._most[0]))
-            elif self.proven > self._bounds[0]:
-                self._age()
-                self._evict(next(rank for rank in range(CLASSES) if len(tables[rank]) * CLASSES > self._bounds[0]))
+                self._evict(weights, self._most[0])
+            elif self.proven > capacity:
+                self._evict([len(table) for table in self._tables], capacity)
             else:
                 return
 
-    def _evict(self, rank: int) -> None:
-        state = self._take(rank, next(iter(self._tables[rank])))
-        live = self._now - state.last <= DAY
-        self.evicted["idle" if not live else "evidence" if rank else "live"] += 1
+    def _evict(self, sizes: list[int], most: int) -> None:
+        """Of each class that passes its quarter, or has an idle week, the oldest; of these the lowest, then the oldest.
 
-    def _age(self) -> None:
-        """The oldest of each class sinks as far as its idle weeks go, and is then the next to go of that class."""
-        for rank in range(CLASSES - 1, 0, -1):
-            table = self._tables[rank]
-            if not table:
-                continue
-            account = next(iter(table))
-            state = table[account]
-            weeks = (self._now - state.last) // WEEK
-            if weeks and (sunk := max(0, standing(state.signals) - weeks)) < rank:
-                self._put(sunk, account, self._take(rank, account))
-                self._tables[sunk].move_to_end(account, last=False)
+        The oldest of a class is idle for longest, so none behind it has sunk deeper.
+        """
+        found = []
+        for rank, table in enumerate(self._tables[:CLASSES]):
+            if table:
+                last = table[next(iter(table))].last
+                weeks = (self._now - last) // WEEK
+                if weeks or sizes[rank] * CLASSES > most:
+                    found.append((max(0, rank - weeks), last, rank))
+        _, last, rank = min(found)
+        self._take(rank, next(iter(self._tables[rank])))
+        live = self._now - last <= DAY
+        self.evicted["idle" if not live else "evidence" if rank else "live"] += 1
 
     @property
     def sanctioned(self) -> int:
@@ -228,7 +224,7 @@ def _growth(before: AccountState, after: AccountState) -> int:
 
 
 def _paces(paces: dict[str, Pace]) -> int:
-    return sum(PACE + len(name) + ANSWER * len(pace.recent) for name, pace in paces.items())
+    return sum(PACE + len(name) + len(pace.recent) for name, pace in paces.items())
 
 
 def _files(files: dict[str, Observation]) -> int:

@@ -185,6 +185,15 @@ def test_the_ledger_holds_neither_text_nor_key_and_no_address(
         assert told not in text
 
 
+def test_the_ledger_says_how_much_was_remembered(run: Run, tmp_path: Path, forty_lines: list[Line]) -> None:
+    sizes = {"GAUGER_STATE_MEMORY": "16 MiB", "GAUGER_MAX_ACCOUNTS": "200"}
+    assert run("replay", "log.jsonl", "--ledger", "led", **sizes).exit_code == 0
+    opened = next(iter(read_rows(tmp_path / "led")))
+    assert isinstance(opened, Opened)
+    assert (opened.memory, opened.accounts) == (16 << 20, 200)
+    assert run("replay", "led").exit_code == 0
+
+
 def test_hashes_are_public_unless_a_pepper_is_given(run: Run, tmp_path: Path, forty_lines: list[Line]) -> None:
     peppers = {"one": {}, "two": {}, "own": {"GAUGER_PEPPER": "a pepper for tests only"}}
     keys = {}

@@ -55,6 +55,7 @@ class Written:
     """A gateway that writes rows and answers nothing. Times in seconds since its start."""
 
     text: str = POLICY
+    bounds: dict[str, int] = field(default_factory=dict)  # of the state, as its header has them
     rows: list[Row] = field(default_factory=list)
     open: dict[str, tuple[Facts, Verdict, Drawn | None]] = field(default_factory=dict)
 
@@ -65,7 +66,7 @@ class Written:
     def begin(self, at: float) -> None:
         """A process begins."""
         now = START + round(at * SECOND)
-        opened = Opened(1, now, "test")
+        opened = Opened(1, now, "test", **self.bounds)
         self.steps = Steps(*fresh(opened))
         self.rows.append(opened)
         self.seq = 1

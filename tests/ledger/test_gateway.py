@@ -12,7 +12,7 @@ import pytest
 
 from gateway.accounts import Directory
 from gateway.edge import effects
-from gateway.ledger.record import Adopted, Ruled, Settled
+from gateway.ledger.record import Adopted, Opened, Ruled, Settled
 from gateway.stores.segments import read_rows
 from tests.ledger.ledgers import replayed
 from tests.rig import Running, gateway, policy_of
@@ -127,7 +127,7 @@ async def test_rules_reloads_the_switch_batches_and_evictions_agree(
 ) -> None:
     monkeypatch.setattr(effects, "LARGE", 10_000)  # some bodies are read and rewritten in threads
     led, chance = tmp_path / "led", random.Random(seed)
-    given = gateway(policy=policy(), state_dir=tmp_path, ledger=led, max_accounts=100)
+    given = gateway(policy=policy(), state_dir=tmp_path, ledger=led, max_accounts=100, state_memory=16 << 20)
     async with given as g, httpx.AsyncClient(timeout=60) as client:
         callers = Callers(seed, g, client)
         for turn in range(36):
@@ -144,6 +144,8 @@ async def test_rules_reloads_the_switch_batches_and_evictions_agree(
         await quiet(g)
         assert sum(g.core.accounts.evicted.values())
     rows = list(read_rows(led))
+    assert isinstance(rows[0], Opened)
+    assert (rows[0].accounts, rows[0].memory) == (100, 16 << 20)
     replay, _ = replayed(rows)
     assert replay.tally.first is None
     assert (replay.tally.unsettled, replay.tally.errors, replay.tally.gaps) == (0, 0, 0)
