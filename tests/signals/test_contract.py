@@ -94,7 +94,7 @@ def walked(panel: Panel, path: list[Step]) -> Account:
         if kind == "malformed":
             account.malformed(seen)
         else:
-            account.asked(seen, returned)
+            account.asked(seen, returned, continued=returned > 2)
         if kind == "ended":
             account.now += abs(wait) % DAY
             account.ended(seen, end)

@@ -109,9 +109,9 @@ class Account:
         self.now += round(seconds * SECOND)
         return self
 
-    def asked(self, seen: Observation, returned: int = 0) -> Slab:
+    def asked(self, seen: Observation, returned: int = 0, *, continued: bool = False) -> Slab:
         """A request begins, now."""
-        return self._keep(self.panel.asked(self.row, seen, self.who, self.now, returned))
+        return self._keep(self.panel.asked(self.row, seen, self.who, self.now, returned, continued))
 
     def malformed(self, seen: Observation) -> Slab:
         """A request is refused unread, now."""
