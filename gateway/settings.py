@@ -139,7 +139,7 @@ class Settings(BaseSettings):
         default=268_435_456,
         ge=16_777_216,
         le=1_099_511_627_776,
-        description="bytes of all that is remembered of accounts, as in `512 MiB`; 3 to 7 KB an account",
+        description="bytes of all that is remembered of accounts, as in `512 MiB`; about 4 KB each",
     )
     served_memory: Bytes = Field(
         default=16_777_216,

@@ -142,7 +142,11 @@ async def test_rules_reloads_the_switch_batches_and_evictions_agree(
                 )
                 g.core.adopt(policy_of(policy(*words)), Directory.empty())
         await quiet(g)
-        assert sum(g.core.accounts.evicted.values())
+        evicted = g.core.accounts.evicted
+        assert sum(evicted.values())
+        shown = g.core.metrics.render().decode()
+        assert f'gauger_accounts_evicted_total{{kind="live"}} {evicted["live"]:.1f}' in shown
+        assert f"gauger_accounts_bytes {float(g.core.accounts.bytes)}" in shown
     rows = list(read_rows(led))
     assert isinstance(rows[0], Opened)
     assert (rows[0].accounts, rows[0].memory) == (100, 16 << 20)
