@@ -17,7 +17,7 @@ questions, problems or messages, as quiz apps, teachers and testers want them to
 `prefers`: answers to one prompt are held against each other, which is what a reward model or DPO is trained on:
 LLM-as-a-judge in pairs, UltraFeedback, Constitutional AI, PairRM. `grades`: one answer is rated or checked.
 
-How. Two thousand entries (`lexicon`) are looked for in one pass. A phrase says its mark alone. A verb of making looks
+How. Three thousand entries (`lexicon`) are looked for in one pass. A phrase says its mark alone. A verb of making looks
 at the rest of its sentence for what is made, and for a number or a word like "diverse" before it. Some nouns look
 around themselves. Some marks need parts from all over the text. What stands in a question ("how do i", "what is") or is
 denied ("do not reveal") says no strong mark. Cost, 2 KB of English: 5 us without a match, 10 to 15 with some, 40 where
@@ -47,10 +47,10 @@ NAMES = tuple(tuple(name for name in MARKS if bits & OF[name]) for bits in range
 STRONG = ELICITS | GENERATES | PREFERS
 
 # Parts that say nothing alone, and a bit for each class of words: one of them stands there.
-ONE, SET, TASKS, TRAINS, AGAIN, DIGIT = (1 << at for at in range(len(MARKS), len(MARKS) + 6))
+ONE, SET, TASKS, TRAINS, AGAIN, SHOWN, FULL, WISH, DIGIT = (1 << at for at in range(len(MARKS), len(MARKS) + 9))
 CLASSES = tuple(sorted({name for _, _, words in LANGUAGES for name in words}))
 AT = {name: at for at, name in enumerate(CLASSES)}
-SEEN = {name: 1 << at for at, name in enumerate(CLASSES, len(MARKS) + 6)}
+SEEN = {name: 1 << at for at, name in enumerate(CLASSES, len(MARKS) + 9)}
 
 Wishes = tuple[tuple[int, int], ...]
 """(bits that must all stand, what that says) of each."""
@@ -66,32 +66,43 @@ def either(masks: Iterable[int]) -> int:
     return reduce(or_, masks, 0)
 
 
-# A word of this class -> how many bytes before and after it are looked at, whether no further than its sentence, and
-# what the words there say.
-AROUND: dict[str, tuple[int, int, bool, Wishes]] = {
-    "reasoning": (80, 0, True, ((all_of("show", "whole"), ELICITS), (all_of("no skipping"), ELICITS))),
-    "solution": (40, 0, True, ((all_of("lengthy"), ELICITS),)),
-    "behind": (0, 45, True, ((all_of("answer"), ELICITS),)),
-    "before": (130, 160, False, ((all_of("mull", "at length"), ELICITS),)),
-    "each step": (40, 120, False, ((all_of("check", "mull"), ELICITS),)),
-    "exhaustively": (70, 60, True, ((all_of("ponder"), ELICITS),)),
-    "wander": (160, 160, False, ((all_of("ponder"), ELICITS),)),
-    "persona": (140, 160, False, ((all_of("posed", "invent"), TASKS),)),
-    "inspired": (140, 220, False, ((all_of("posed", "invent"), TASKS),)),
-    "harder": (180, 80, False, ((all_of("rewrite", "evolvable"), GENERATES),)),
-    "guess": (0, 50, True, ((all_of("the asking"), TASKS),)),
-    "yields": (80, 0, True, ((all_of("posed"), GENERATES),)),
-    "train": (0, 50, True, ((all_of("model"), TRAINS),)),
-    "answers": (80, 80, True, ((all_of("choose", "two"), PREFERS),)),
-    "assistant answer": (70, 70, False, ((all_of("improve"), PREFERS),)),
-    "chosen": (60, 200, False, ((all_of("rejected", "answer"), PREFERS),)),
-    "rate": (0, 60, True, ((all_of("answer"), GRADES),)),
+# A word of this class -> how many bytes before and after it are looked at, whether no further than its sentence, the
+# classes that must have no word there, and what the words there say.
+NOT = all_of("denied")
+AROUND: dict[str, tuple[int, int, bool, int, Wishes]] = {
+    "reasoning": (
+        *(80, 90, True, NOT | all_of("others")),
+        (
+            *((all_of("show"), SHOWN), (all_of("yours"), SHOWN)),
+            *((all_of("show", "fullness"), ELICITS), (all_of("no skipping"), ELICITS)),
+        ),
+    ),
+    "thought": (20, 0, True, NOT, ((all_of("whole"), FULL),)),
+    "solution": (40, 0, True, NOT, ((all_of("lengthy"), ELICITS),)),
+    "behind": (0, 45, True, NOT, ((all_of("answer"), ELICITS),)),
+    "before": (130, 160, False, NOT, ((all_of("mull", "at length"), ELICITS),)),
+    "each step": (150, 120, False, NOT, ((all_of("mull"), ELICITS),)),
+    "exhaustively": (70, 60, True, NOT, ((all_of("ponder"), ELICITS),)),
+    "wander": (160, 160, False, NOT, ((all_of("ponder"), ELICITS),)),
+    "persona": (140, 160, False, 0, ((all_of("posed", "invent"), TASKS),)),
+    "inspired": (140, 220, False, 0, ((all_of("posed", "invent"), TASKS),)),
+    "harder": (180, 80, False, 0, ((all_of("rewrite", "evolvable"), GENERATES),)),
+    "guess": (0, 50, True, NOT, ((all_of("the asking"), TASKS),)),
+    "variants": (0, 45, True, 0, ((all_of("the asking"), TASKS),)),
+    "given answer": (60, 90, False, 0, ((all_of("the asking", "invent"), TASKS),)),
+    "yields": (80, 0, True, 0, ((all_of("posed"), GENERATES),)),
+    "train": (0, 50, True, NOT, ((all_of("model"), TRAINS),)),
+    "answers": (80, 80, False, 0, ((all_of("choose", "two"), PREFERS),)),
+    "assistant answer": (70, 70, False, 0, ((all_of("improve"), PREFERS),)),
+    "chosen": (60, 200, False, 0, ((all_of("rejected", "answer"), PREFERS),)),
+    "rate": (0, 60, True, NOT, ((all_of("answer"), GRADES),)),
 }
 # What is made -> how many bytes after the verb at most, in one sentence, and what the words between them say.
 MADE: dict[str, tuple[int, Wishes]] = {
     "item": (90, ((0, ONE), (all_of("fresh"), INVENTS), (DIGIT, INVENTS))),
     "task": (90, ((all_of("diverse"), TASKS),)),
     "asked": (90, ((all_of("fresh"), TASKS), (DIGIT, TASKS))),
+    "wish": (30, ((0, WISH),)),
     "data": (120, ((0, SET),)),
 }
 # (bits that must all stand, bits of which none may, what that says), in order
@@ -99,6 +110,9 @@ WHOLE: tuple[tuple[int, int, int], ...] = (
     (TASKS, all_of("art", "search", "market"), GENERATES),
     (SET, all_of("cards"), GENERATES),
     (ONE | TRAINS, all_of("code"), GENERATES),
+    (ONE | all_of("to a model"), 0, GENERATES),
+    (WISH | all_of("by tool"), all_of("code"), GENERATES),
+    (ONE | all_of("solved"), 0, INVENTS),
     (ONE | all_of("jsonl"), all_of("code"), GENERATES),
     (ONE | all_of("key instruction", "key output", "key input"), all_of("code"), GENERATES),
     (all_of("seed", "make"), 0, GENERATES),
@@ -106,6 +120,7 @@ WHOLE: tuple[tuple[int, int, int], ...] = (
     (all_of("helpfulness", "honesty", "truthfulness", "following"), 0, PREFERS),
     (all_of("first", "second", "compare"), 0, PREFERS),
     (AGAIN | all_of("compare"), 0, PREFERS),
+    (SHOWN | FULL, 0, ELICITS),
     (REASONS | all_of("boxed"), 0, ELICITS),
     (all_of("boxed", "mull"), 0, ELICITS),
 )
@@ -155,13 +170,14 @@ class Window(NamedTuple):
     before: int
     after: int
     sentence: bool
-    words: Seek
+    unless: int
     wishes: Wishes
+    words: Seek
 
 
 BITS = tuple(SEEN[name] for name in CLASSES)
 WINDOWS = tuple(
-    Window(*AROUND[name][:3], _near(either(need for need, _ in AROUND[name][3]) | SEEN["denied"]), AROUND[name][3])
+    Window(*AROUND[name], _near(either(need for need, _ in AROUND[name][4]) | AROUND[name][3]))
     if name in AROUND
     else None
     for name in CLASSES
@@ -172,7 +188,7 @@ SPANS = tuple(MADE.get(name, (-1, ())) for name in CLASSES)
 FARTHEST = max(span for span, _ in MADE.values())
 PARTS = either(need | unless for need, unless, _ in WHOLE) & ~LATE
 FIRST = _classed({name for name in CLASSES if name in (*AROUND, "how", "numbered") or SEEN[name] & PARTS}, alone=True)
-LAST, DENIALS = _near(LATE), _near(SEEN["denied"])
+LAST, DENIALS = _near(LATE), _near(NOT)
 
 
 def marks(text: bytes) -> tuple[str, ...]:
@@ -241,13 +257,13 @@ def _made(rest: bytes, wide: bool) -> int:
 
 def _around(window: Window, data: bytes, start: int, end: int, wide: bool) -> int:
     """What the words around this one say."""
-    before, after, sentence, words, wishes = window
+    before, after, sentence, unless, wishes, words = window
     left, right = data[max(start - before, 0) : start], data[end : end + after]
     if sentence:
         for mark in ENDS:
             left, right = left.rpartition(mark)[2], right.partition(mark)[0]
     seen, bits = words.said(left + data[start:end] + right, wide), 0
-    if not seen & SEEN["denied"]:
+    if not seen & unless:
         for need, says in wishes:
             if seen & need == need:
                 bits |= says
