@@ -62,7 +62,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     spelled: int = 0  # parameters that are given and change nothing
     fresh: int = 0  # characters asked afresh
     bank: str = ""  # the public question bank that it comes from
-    bias: tuple[int, ...] = ()  # token ids with a logit bias, the 64 lowest
+    bias: tuple[int, ...] = ()  # token ids with a logit bias; of more than 64 those that a secret order puts first
 
 
 def safe_name(name: str | None) -> str | None:

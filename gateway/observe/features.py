@@ -46,7 +46,7 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     user: int = 0  # of the end user's name
     fresh: int = 0  # characters of the fresh text
     bank: str = ""  # the public question bank that it comes from
-    bias: tuple[int, ...] = ()  # token ids with a logit bias, the lowest
+    bias: tuple[int, ...] = ()  # token ids with a logit bias, those that a secret order puts first
     marks: dict[str, int] = {}  # what holds of it
 
 
@@ -105,7 +105,7 @@ def features(call: Call, prints: Prints) -> Features:
         prints.of(call.user.encode("utf-8", "surrogatepass")) if call.user else 0,
         sum(map(len, asked)),
         bank,
-        tuple(sorted(call.bias)[:MAX_BIASED]) if call.bias else (),
+        prints.few(call.bias, MAX_BIASED) if call.bias else (),
         marks,
     )
 

@@ -32,7 +32,7 @@ class Fold:
         self._pieces: set[int] = set()
         self._common: tuple[dict[int, int], ...] = ({}, {}, {}, {})  # head, tail, system, params
         self._users: set[int] = set()
-        self._bias: set[int] = set()
+        self._bias: tuple[int, ...] = ()
         self._spelled = self._fresh = 0
         self._banks: dict[str, int] = {}
 
@@ -68,8 +68,8 @@ class Fold:
             _keep(self._users, one.user, MAX_ASKS)
         for counts, print_ in zip(self._common, (one.head, one.tail, one.system, one.params), strict=True):
             _count(counts, print_, weight)
-        for token in one.bias:
-            _keep(self._bias, token, MAX_BIASED)
+        if one.bias:
+            self._bias = self._prints.few({*self._bias, *one.bias}, MAX_BIASED)
         self._spelled = max(self._spelled, one.spelled)
         self._fresh += one.fresh * weight
         if one.bank and (one.bank in self._banks or len(self._banks) < COUNTERS):
@@ -95,7 +95,7 @@ class Fold:
             min(self._users, default=0),
             self._fresh,
             max(self._banks, key=self._banks.__getitem__, default=""),
-            tuple(sorted(self._bias)),
+            self._bias,
             {mark: min(self.lines, count) for mark, count in sorted(self._marks.items())},
         )
 

@@ -5,7 +5,7 @@ JSON holds it exactly; among 10 million texts one pair of different ones is expe
 probability of some 1 %. Without the key nobody can make texts that collide, nor try guesses on a ledger that he found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from zlib import crc32
 
@@ -25,6 +25,13 @@ class Prints:
         keyed = self._keyed.copy()
         keyed.update(data)
         return int.from_bytes(keyed.digest(), "big") >> 11 or 1
+
+    def few(self, numbers: Iterable[int], most: int) -> tuple[int, ...]:
+        """At most `most` of these numbers, rising: of more, those that a secret order puts first."""
+        found = sorted(numbers)
+        if len(found) > most:
+            found = sorted(sorted(found, key=lambda number: crc32(b"%d" % number, self._seed))[:most])
+        return tuple(found)
 
     def picks(self, texts: Sequence[str], one_in: int) -> bool:
         """Whether these texts are among the one in so many that are looked at: the same ones always are."""

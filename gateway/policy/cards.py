@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from gateway.policy.conditions.compiler import Slots, condition, quantity
 from gateway.policy.conditions.expressions import Node
-from gateway.policy.evidence import FEW, family, interpolate, support, weigher
+from gateway.policy.evidence import FEW, FLOOR, family, interpolate, support, weigher
 from gateway.policy.model import Evidence, ListOf, Scorecard
 from gateway.policy.names import Name
 
@@ -101,8 +101,13 @@ class Card:
         sums: dict[str, float] = {}
         for kind, found in pieces.items():
             ceiling, correlation = self._kinds[kind]
-            sums[kind] = worth_of = round(family(found, ceiling=ceiling, correlation=correlation), 2)
-            total += worth_of
+            if len(found) == 1:  # `family` of one piece
+                db, own = found[0]
+                whole = FLOOR if db < FLOOR else db if db < ceiling or own > ceiling else ceiling
+            else:
+                whole = family(found, ceiling=ceiling, correlation=correlation)
+            sums[kind] = whole = round(whole, 2)
+            total += whole
         strong = [name for name, db in sums.items() if db >= STRONG]
         values[self._slot] = scores.scores[card.id] = round(total, 2)
         values[self._families] = len(strong)
@@ -128,10 +133,15 @@ def _rate(line: Evidence, hits: int, of: int) -> Callable[[Values], float]:
 
 def _read(line: Evidence, read: Callable[[Sequence[Any]], float | None], requests: int) -> Callable[[Values], float]:
     points = line.points
+    first, level = points[0]
 
     def worth(values: Values) -> float:
         x = read(values)
-        return 0.0 if x is None else support(values[requests] or 0.0) * interpolate(points, x)
+        if x is None:
+            return 0.0
+        if x <= first:
+            return support(values[requests] or 0.0) * level if level else 0.0
+        return support(values[requests] or 0.0) * interpolate(points, x)
 
     return worth
 

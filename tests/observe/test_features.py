@@ -318,3 +318,11 @@ def test_the_last_answer_of_a_history_is_told_again_wherever_it_stands() -> None
         for turns in bodies_
     ]
     assert said[0] == said[1] != 0
+
+
+def test_decoys_do_not_push_a_walk_through_the_vocabulary_out_of_sight() -> None:
+    walked = {str(50_000 + at): 5 for at in range(200)}
+    decoys = {str(at): 0 for at in range(64)}
+    bias = asks("x", logit_bias={**decoys, **walked}).bias
+    assert len(bias) == 64
+    assert sum(token >= 50_000 for token in bias) > 30
