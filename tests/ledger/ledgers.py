@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -55,7 +56,7 @@ class Written:
     """A gateway that writes rows and answers nothing. Times in seconds since its start."""
 
     text: str = POLICY
-    bounds: dict[str, int] = field(default_factory=dict)  # of the state, as its header has them
+    bounds: dict[str, Any] = field(default_factory=dict)  # of the state, as its header has them
     rows: list[Row] = field(default_factory=list)
     open: dict[str, tuple[Facts, Verdict, Drawn | None]] = field(default_factory=dict)
 
