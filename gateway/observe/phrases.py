@@ -99,7 +99,7 @@ AROUND: dict[str, tuple[int, int, bool, int, Wishes]] = {
 }
 # What is made -> how many bytes after the verb at most, in one sentence, and what the words between them say.
 MADE: dict[str, tuple[int, Wishes]] = {
-    "item": (90, ((0, ONE), (all_of("fresh"), INVENTS), (DIGIT, INVENTS))),
+    "item": (90, ((0, ONE), (all_of("fresh"), INVENTS), (DIGIT, INVENTS), (all_of("synthetic"), SET))),
     "task": (90, ((all_of("diverse"), TASKS),)),
     "asked": (90, ((all_of("fresh"), TASKS), (DIGIT, TASKS))),
     "wish": (30, ((0, WISH),)),
@@ -110,6 +110,7 @@ WHOLE: tuple[tuple[int, int, int], ...] = (
     (TASKS, all_of("art", "search", "market"), GENERATES),
     (SET, all_of("cards"), GENERATES),
     (ONE | TRAINS, all_of("code"), GENERATES),
+    (ONE | all_of("for training"), all_of("code"), GENERATES),
     (ONE | all_of("to a model"), 0, GENERATES),
     (WISH | all_of("by tool"), all_of("code"), GENERATES),
     (ONE | all_of("solved"), 0, INVENTS),

@@ -39,7 +39,7 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
         {
             "make": listed("生成; 编写; 创建; 写出; 设计; 构造; 创作; 给出; 提出; 制作; 编造"),
             "fresh": listed("多样; 不同; 新的; 十个; 五个; 若干; 多种; 一系列; 有挑战性"),
-            "item": listed("问题; 题目; 例子; 示例; 对话; 场景; 谜语; 练习; 样本; 评论; 任务"),
+            "item": listed("问题; 题目; 例子; 示例; 对话; 场景; 谜语; 练习; 样本; 评论; 任务; 指令; 提示词"),
             "data": listed(
                 "训练数据; 微调数据; 指令数据; 问答对; 合成数据; 训练样本; 训练集; 训练语料; 指令微调; 问题-答案对",
                 "指令-回答对; 训练示例; 多轮对话数据",
@@ -48,6 +48,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("回答b; 回复b; 答案b; 第二个回答; 响应b"),
             "compare": listed("更好; 比较; 哪个; 优于; 更优; 排序"),
             "numbered": listed("回答0; 回复0; 答案0; 回答 0; 答案 0"),
+            "for training": listed(
+                "用于训练语言模型; 用于训练模型; 训练语言模型; 训练大模型; 用于微调; 用来训练模型; 训练数据使用",
+            ),
+            "to a model": listed("ai助手可以; 向ai助手; 用户可能会问; 给ai助手"),
             "how": listed("什么是; 如何; 怎么; 怎样; 有什么区别; 为什么"),
         },
     ),
@@ -89,6 +93,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("回答b; 応答b; 返答b"),
             "compare": listed("どちら; 比較; 優れ; 良い"),
             "numbered": listed("回答0; 応答0; 回答 0"),
+            "for training": listed(
+                "モデルの学習用; モデルの訓練用; 微調整用; モデルを学習させる; モデルを訓練する",
+            ),
+            "to a model": listed("aiアシスタントに; ユーザーが尋ねそうな"),
             "how": listed("とは何; 方法を教え; どうすれば; 違いは; にはどう; とは?"),
         },
     ),
@@ -128,6 +136,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("답변 b; 응답 b; 답변b; 응답b"),
             "compare": listed("더 나은; 비교; 어느; 어떤"),
             "numbered": listed("답변 0; 응답 0; 답변0"),
+            "for training": listed(
+                "모델 학습용; 모델 훈련용; 미세 조정용; 모델을 학습; 모델을 훈련",
+            ),
+            "to a model": listed("ai 어시스턴트에게; 사용자가 물어볼"),
             "how": listed("무엇인가; 어떻게; 뭐야; 차이는; 차이점; 방법을 알려"),
         },
     ),
@@ -166,6 +178,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("الإجابة ب; الرد ب; الإجابة الثانية"),
             "compare": listed("أفضل; قارن"),
             "numbered": listed("الإجابة 0; الرد 0"),
+            "for training": listed(
+                "لتدريب نموذج; لتدريب النموذج; لتدريب نماذج",
+            ),
+            "to a model": listed("لمساعد ذكي; للمساعد الذكي"),
             "how": listed("ما هو; ما هي; كيف; ما الفرق"),
         },
     ),
@@ -204,6 +220,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("उत्तर b; जवाब b; उत्तर ख; दूसरा उत्तर"),
             "compare": listed("बेहतर; तुलना"),
             "numbered": listed("उत्तर 0; जवाब 0"),
+            "for training": listed(
+                "मॉडल को प्रशिक्षित; मॉडल के प्रशिक्षण",
+            ),
+            "to a model": listed("एआई सहायक से; ai सहायक से"),
             "how": listed("क्या है; कैसे; क्या होता; अंतर क्या"),
         },
     ),

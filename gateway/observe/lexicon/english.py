@@ -39,7 +39,9 @@ PHRASES: Lexicon = {
         "extremely detailed solution; long and careful solution; exhaustive solution; painstaking solution",
         "goes through your head; goes through your mind; go through your mind; go through your head; crosses your mind",
         "comes to your mind; reasoning visible; reasoning be visible; visible reasoning; thinking visible",
-        "expert would think; thinking an expert",
+        "expert would think; thinking an expert; reach the given answer; arrive at the given answer",
+        "leads to the given answer; lead to the given answer; justify the given answer; reach the known answer",
+        "derive the given answer",
     ),
     # Reasons are wanted. Teachers, evaluations and careful prompts want them too.
     "reasons": listed(

@@ -53,6 +53,12 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("antwort b; zweite antwort; zweiten antwort"),
             "compare": listed("besser; vergleiche; bevorzug*; schlechter"),
             "numbered": listed("antwort 0"),
+            "for training": listed(
+                "zum trainieren eines; zum training eines modells; zum training eines sprachmodells",
+                "für das training eines modells; um ein modell zu trainieren; um ein sprachmodell zu trainieren",
+                "zum feinabstimmen",
+            ),
+            "to a model": listed("einem ki-assistenten; für einen ki-assistenten; einem chatbot; einem sprachmodell"),
             "how": listed(
                 "wie kann ich; wie mache ich; was ist; was sind; wie erstelle ich; wie funktioniert",
                 "unterschied zwischen",
@@ -96,6 +102,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("odpowiedź b; druga odpowiedź"),
             "compare": listed("lepsza; porównaj; lepszą"),
             "numbered": listed("odpowiedź 0"),
+            "for training": listed(
+                "do trenowania modelu; do treningu modelu; do wytrenowania modelu; do uczenia modelu",
+            ),
+            "to a model": listed("asystentowi ai; asystenta ai; modelowi językowemu"),
             "how": listed("jak mogę; co to jest; jaka jest różnica; czym jest; jak stworzyć"),
         },
     ),
@@ -141,6 +151,11 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("ответ b; ответ б; второй ответ; ответа b"),
             "compare": listed("лучше; сравни*; предпоч*; хуже"),
             "numbered": listed("ответ 0"),
+            "for training": listed(
+                "для обучения модели; для обучения языковой; для дообучения; чтобы обучить модель",
+                "для обучения нейросети",
+            ),
+            "to a model": listed("ии-ассистенту; ai-ассистенту; чат-боту; языковой модели"),
             "how": listed("как мне; что такое; в чем разница; в чём разница; как можно; как сделать; как создать"),
         },
     ),
@@ -181,6 +196,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("yanıt b; cevap b"),
             "compare": listed("daha iyi; karşılaştır*; tercih"),
             "numbered": listed("yanıt 0; cevap 0"),
+            "for training": listed(
+                "model eğitmek için; modeli eğitmek için; modelini eğitmek için; modelin eğitimi için",
+            ),
+            "to a model": listed("yapay zeka asistanına; bir sohbet botuna"),
             "how": listed("nedir; nasıl yapılır; nasıl oluşturulur"),
         },
     ),
@@ -222,6 +241,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("jawaban b; respons b"),
             "compare": listed("lebih baik; bandingkan"),
             "numbered": listed("jawaban 0; respons 0"),
+            "for training": listed(
+                "untuk melatih model; untuk pelatihan model",
+            ),
+            "to a model": listed("kepada asisten ai; untuk asisten ai"),
             "how": listed("bagaimana cara; apa itu; apa perbedaan"),
         },
     ),
@@ -262,6 +285,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("câu trả lời b; phản hồi b"),
             "compare": listed("tốt hơn; so sánh"),
             "numbered": listed("câu trả lời 0; phản hồi 0"),
+            "for training": listed(
+                "để huấn luyện mô hình; huấn luyện mô hình ngôn ngữ; để tinh chỉnh mô hình",
+            ),
+            "to a model": listed("cho trợ lý ai; hỏi trợ lý ai"),
             "how": listed("làm thế nào; là gì; làm sao; sự khác biệt"),
         },
     ),

@@ -53,6 +53,11 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("respuesta b; segunda respuesta"),
             "compare": listed("mejor; compara; prefiere; peor"),
             "numbered": listed("respuesta 0"),
+            "for training": listed(
+                "para entrenar un modelo; para entrenar modelos; para entrenar a un modelo; para entrenar una ia",
+                "para entrenar un asistente; para ajustar un modelo",
+            ),
+            "to a model": listed("a un asistente de ia; para un asistente de ia; a un chatbot"),
             "how": listed("cómo; qué es; qué son; cuál es la diferencia"),
         },
     ),
@@ -98,6 +103,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("resposta b; segunda resposta"),
             "compare": listed("melhor; compare; prefere; pior"),
             "numbered": listed("resposta 0"),
+            "for training": listed(
+                "para treinar um modelo; para treinar modelos; para treinar uma ia; para treinar um assistente",
+            ),
+            "to a model": listed("a um assistente de ia; para um assistente de ia; a um chatbot"),
             "how": listed(
                 "como posso; como faço; como criar; o que é; o que são; qual a diferença; qual é a diferença",
             ),
@@ -150,6 +159,13 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("réponse b; deuxième réponse; seconde réponse"),
             "compare": listed("meilleure; compare; comparez; préfère"),
             "numbered": listed("réponse 0"),
+            "for training": listed(
+                "pour entraîner un modèle; pour entraîner des modèles; pour entraîner une ia",
+                "pour entraîner un assistant; pour entraîner notre modèle",
+            ),
+            "to a model": listed(
+                "à un assistant ia; à un assistant d'ia; pour un assistant ia; à un chatbot; pour un assistant d'ia",
+            ),
             "how": listed(
                 "comment faire; comment puis-je; comment fonctionne; comment créer; comment je peux; qu'est-ce que",
                 "quelle est la différence; c'est quoi",
@@ -196,6 +212,10 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             "second": listed("risposta b; seconda risposta"),
             "compare": listed("migliore; confronta; preferis*"),
             "numbered": listed("risposta 0"),
+            "for training": listed(
+                "per addestrare un modello; per addestrare modelli; per addestrare un'ia; per addestrare un assistente",
+            ),
+            "to a model": listed("a un assistente ia; per un assistente ia; a un chatbot"),
             "how": listed("come posso; come si; che cos'è; cos'è; qual è la differenza"),
         },
     ),

@@ -11,7 +11,8 @@ WORDS: Lexicon = {
         "generate; create; write; produce; compose; design; invent; devise; craft; construct; come up with",
         "coming up with; brainstorm; propose; formulate; synthesize; synthesise; make up; generating; creating",
         "producing; simulate; simulating; develop; give me; give us; draft; curate; generation of; curating; augment",
-        "writing; crafting; synthesizing; think of a; think of an; think up",
+        "writing; crafting; synthesizing; think of a; think of an; think up; building a; building an; build a dataset",
+        "build an instruction",
     ),
     "fresh": listed(
         "diverse; new; novel; unique; different; varied; various; distinct; original; challenging; similar; creative",
@@ -82,7 +83,8 @@ WORDS: Lexicon = {
         "inspired by the article; inspiration from the; inspiration from this; as inspiration; for inspiration",
         "text snippet; seed document; seed code; draw on the following; drawing on the following",
         "grounded in the following; based on the code; inspired by a; inspired by the above; based on the seed",
-        "based on this snippet; based on the following snippet",
+        "based on this snippet; based on the following snippet; inspired by the example; inspired by these examples",
+        "inspired by the problem; inspired by the question",
     ),
     "posed": listed("problem; question; instruction; prompt; query; task; puzzle; exercise; queries; challenge"),
     "invent": listed(
@@ -237,7 +239,8 @@ WORDS: Lexicon = {
         "ai assistant could; make a language model; make an llm; send to an ai; send to a chatbot; put to an ai",
         "pose to an ai; pose to a language model; type into a chatbot; ask of an ai; model could follow",
         "model can follow; asked of a language model; asked of an ai; for an ai assistant to; for a language model to",
-        "for an llm to; people might ask an",
+        "for an llm to; people might ask an; users might send; user might send; users would send; user would send",
+        "user would type; users would type; user might type",
     ),
     "variants": listed(
         "variations of the; variations of this; variants of the; variants of this; versions of the; versions of this",
@@ -278,23 +281,34 @@ WORDS: Lexicon = {
         "check each reasoning; verify each inference; justify every inference; justify each inference",
         "justify every claim; justify each claim; verify each calculation; check each calculation",
         "justify each deduction; verifies each step; checks each step; verify each intermediate",
-        "check each intermediate; re-check each step; recheck each step",
+        "check each intermediate; re-check each step; recheck each step; explain every deduction",
+        "explain each deduction; explain every inference; explain each inference",
     ),
     "others": listed(
         "her; his; their; the court; court's; judge's; author's; the author; character's; the character; candidate's",
         "employee's; customer's; student's; tribunal; she; he",
     ),
     "wish": listed(
-        "user request; user query; user question; user prompt; user message; user instruction; user task",
+        "user request; user query; user question; user prompt; user message; user instruction; user task; user queries",
     ),
     "by tool": listed(
         "by calling; requires calling; require calling; calling the tool; calling the function; calling it",
-        "expected call; function call; tool call; api call; using the tool; invoking the",
+        "expected call; function call; tool call; api call; using the tool; invoking the; calling these",
+        "calling one of; calling a function; calling a tool",
     ),
     "solved": listed(
         "with a solution; and its solution; and a solution; reference solution; with its solution; with solution",
         "with the solution; along with a solution; with a detailed solution; with a full solution; then solve it",
         "and solve it; and its answer; with its answer; with the answer; and answer it; with answers; with the answers",
+    ),
+    "synthetic": listed(
+        "synthetic; artificial training; simulated",
+    ),
+    "for training": listed(
+        "for fine-tuning; for finetuning; for fine tuning; for instruction tuning; for instruction-tuning; for sft",
+        "for distillation; for supervised; for post-training; for llm training; for model training",
+        "for training language; for training a language; for training an llm; for training an ai; for training ai",
+        "for training a model; as training data; train a model; train language models",
     ),
     "behind": listed("reasoning behind; thinking behind; rationale behind; thought process behind; thoughts behind"),
     "answer": listed("answer; response; completion; reply; replies; output; solution"),
@@ -324,11 +338,11 @@ WORDS: Lexicon = {
     "choose": listed(
         "compare; rank; choose; pick; select; decide; judge; evaluate; comparing; ranking; order; choosing; selecting",
         "score; rate; better; prefer; tell me which; assess; which one; rather; whichever; winner; verdict; tie",
-        "which is; human like; would like more",
+        "which is; human like; would like more; more helpful; safer; more harmless; output only a",
     ),
     "two": listed(
         "two; both; three; four; several; from best to worst; candidate; pair of; preferred; 0 candidate; competing",
-        "alternative; best of the following; best of the; best of these",
+        "alternative; best of the following; best of the; best of these; these 0; following 0; 0 model; 0 ai",
     ),
     "chosen": listed("chosen"),
     "rejected": listed("rejected"),
