@@ -28,6 +28,11 @@ contract, agents whose system prompt speaks of a chain of thought, tutors, test-
 with a rate per account, never a verdict. What evading costs: a paraphrase, written once, per recipe and language; none
 for recipes that say nothing, like bare problems sent to a model that shows its reasoning by itself (s1). The words are
 public: what is hard to hide is that the recipe's one frame comes back ten thousand times, and other signals count that.
+
+Strong marks, measured on public prompts: none of 1,281 prompts of people (InstructionWild), 2 of 500 (Arena-Hard), 1 of
+3,215 task prompts (T0), 4 % of 1,273 system prompts of published assistants, most of which do ask for a chain of thought.
+That is the kind end: words that were wrong there were dropped. Of paraphrases that were written without looking at the
+lexicon, half to three quarters are seen; of the published recipes' own wording nearly all.
 """
 
 from collections.abc import Collection, Iterable
@@ -84,10 +89,18 @@ AROUND: dict[str, tuple[int, int, bool, int, Wishes]] = {
     "each step": (150, 120, False, NOT, ((all_of("mull"), ELICITS),)),
     "exhaustively": (70, 60, True, NOT, ((all_of("ponder"), ELICITS),)),
     "wander": (160, 160, False, NOT, ((all_of("ponder"), ELICITS),)),
+    "make before": (  # where the verb comes last
+        *(150, 0, True, 0),
+        (
+            *((all_of("item"), ONE), (all_of("item", "fresh"), INVENTS), (all_of("item") | DIGIT, INVENTS)),
+            *((all_of("data"), SET),),
+        ),
+    ),
     "persona": (140, 160, False, 0, ((all_of("posed", "invent"), TASKS),)),
     "inspired": (140, 220, False, 0, ((all_of("posed", "invent"), TASKS),)),
     "harder": (180, 80, False, 0, ((all_of("rewrite", "evolvable"), GENERATES),)),
     "guess": (0, 50, True, NOT, ((all_of("the asking"), TASKS),)),
+    "produced": (60, 0, True, 0, ((all_of("the asking"), TASKS),)),
     "variants": (0, 45, True, 0, ((all_of("the asking"), TASKS),)),
     "given answer": (60, 90, False, 0, ((all_of("the asking", "invent"), TASKS),)),
     "yields": (80, 0, True, 0, ((all_of("posed"), GENERATES),)),
@@ -263,7 +276,10 @@ def _around(window: Window, data: bytes, start: int, end: int, wide: bool) -> in
     if sentence:
         for mark in ENDS:
             left, right = left.rpartition(mark)[2], right.partition(mark)[0]
-    seen, bits = words.said(left + data[start:end] + right, wide), 0
+    near = left + data[start:end] + right
+    seen, bits = words.said(near, wide), 0
+    if b"0" in near:
+        seen |= DIGIT
     if not seen & unless:
         for need, says in wishes:
             if seen & need == need:

@@ -115,7 +115,8 @@ PHRASES: Lexicon = {
         "alpaca-style; sharegpt; might ask an ai; could ask an ai; may ask an ai; would ask an ai; might ask a chatbot",
         "could ask a chatbot; would ask a chatbot; might ask an assistant; could ask an assistant",
         "would ask an assistant; might ask a language; could ask a language; would ask a language",
-        "pool of instructions; pool of prompts",
+        "pool of instructions; pool of prompts; conversation in which the user; conversation where the user",
+        "dialogue where the user; dialogue in which the user; evolved version of",
     ),
     # Answers to one prompt are held against each other.
     "prefers": listed(

@@ -186,7 +186,7 @@ LANGUAGES: dict[str, tuple[Lexicon, Lexicon]] = {
             ),
         },
         {
-            "make": listed("oluştur*; üret*; yaz; yazın; hazırla*; tasarla*; yazınız"),
+            "make before": listed("oluştur*; üret*; yaz; yazın; hazırla*; tasarla*; yazınız"),
             "fresh": listed("çeşitli; farklı; yeni; özgün; adet; tane"),
             "item": listed("soru; sorular; problem; örnek; talimat; diyalog; görev; bilmece"),
             "data": listed(

@@ -12,7 +12,7 @@ WORDS: Lexicon = {
         "coming up with; brainstorm; propose; formulate; synthesize; synthesise; make up; generating; creating",
         "producing; simulate; simulating; develop; give me; give us; draft; curate; generation of; curating; augment",
         "writing; crafting; synthesizing; think of a; think of an; think up; building a; building an; build a dataset",
-        "build an instruction",
+        "build an instruction; turn the; turn this; convert the; convert this; transform the; transform this",
     ),
     "fresh": listed(
         "diverse; new; novel; unique; different; varied; various; distinct; original; challenging; similar; creative",
@@ -89,7 +89,7 @@ WORDS: Lexicon = {
     "posed": listed("problem; question; instruction; prompt; query; task; puzzle; exercise; queries; challenge"),
     "invent": listed(
         "create; generate; synthesize; synthesise; write; come up with; invent; guess; imagine; compose; propose",
-        "formulate; devise; craft; design; produce",
+        "formulate; devise; craft; design; produce; construct; build; develop",
     ),
     "guess": listed(
         "guess; infer; recover; reverse engineer; reverse-engineer; deduce; reconstruct; back-translate; backtranslate",
@@ -171,7 +171,7 @@ WORDS: Lexicon = {
     "reasoning": listed(
         "reasoning; thinking; thought process; thoughts; thinking process; deliberation; internal monologue",
         "inner monologue; rationale; scratch work; scratchpad; derivation; decision process; considerations",
-        "train of thought",
+        "train of thought; think aloud; think out loud; thinking aloud; line of thought",
     ),
     "whole": listed(
         "full; complete; entire; exhaustive; verbatim; whole; unabridged; raw; internal; inner; extremely detailed",
@@ -282,7 +282,8 @@ WORDS: Lexicon = {
         "justify every claim; justify each claim; verify each calculation; check each calculation",
         "justify each deduction; verifies each step; checks each step; verify each intermediate",
         "check each intermediate; re-check each step; recheck each step; explain every deduction",
-        "explain each deduction; explain every inference; explain each inference",
+        "explain each deduction; explain every inference; explain each inference; verification of each step",
+        "verification of every step",
     ),
     "others": listed(
         "her; his; their; the court; court's; judge's; author's; the author; character's; the character; candidate's",
@@ -309,6 +310,10 @@ WORDS: Lexicon = {
         "for distillation; for supervised; for post-training; for llm training; for model training",
         "for training language; for training a language; for training an llm; for training an ai; for training ai",
         "for training a model; as training data; train a model; train language models",
+    ),
+    "produced": listed(
+        "that produced this; that produced the; that generated this; that led to this; that led to the",
+        "which produced this; behind this output",
     ),
     "behind": listed("reasoning behind; thinking behind; rationale behind; thought process behind; thoughts behind"),
     "answer": listed("answer; response; completion; reply; replies; output; solution"),
@@ -338,7 +343,7 @@ WORDS: Lexicon = {
     "choose": listed(
         "compare; rank; choose; pick; select; decide; judge; evaluate; comparing; ranking; order; choosing; selecting",
         "score; rate; better; prefer; tell me which; assess; which one; rather; whichever; winner; verdict; tie",
-        "which is; human like; would like more; more helpful; safer; more harmless; output only a",
+        "which is; human like; would like more; more helpful; safer; more harmless; output only a; sort",
     ),
     "two": listed(
         "two; both; three; four; several; from best to worst; candidate; pair of; preferred; 0 candidate; competing",
