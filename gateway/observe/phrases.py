@@ -30,9 +30,9 @@ for recipes that say nothing, like bare problems sent to a model that shows its 
 public: what is hard to hide is that the recipe's one frame comes back ten thousand times, and other signals count that.
 
 Strong marks, measured on public prompts: none of 1,281 prompts of people (InstructionWild), 2 of 500 (Arena-Hard), 1 of
-3,215 task prompts (T0), 4 % of 1,273 system prompts of published assistants, most of which do ask for a chain of thought.
-That is the kind end: words that were wrong there were dropped. Of paraphrases that were written without looking at the
-lexicon, half to three quarters are seen; of the published recipes' own wording nearly all.
+3,215 task prompts (T0), under 4 % of 1,273 system prompts of published assistants, most of which do ask for a chain of
+thought. That is the kind end: words that were wrong there were dropped. Of paraphrases that were written without
+looking at the lexicon, half to three quarters are seen; of the published recipes' own wording nearly all.
 """
 
 from collections.abc import Collection, Iterable
