@@ -83,16 +83,22 @@ class Served:
         if not self._rows:
             return 0
         self._turn(now)
-        place = self._find(*self._at(piece))
-        return self._marks[place] & COMMON if place >= 0 else 0
+        return self._answers(piece)
 
     def look(self, seen: Observation, now: int) -> tuple[int, bool]:
         """How many pieces of what is asked afresh stood in an answer, and whether the history's last answer is one."""
+        if not self._rows:
+            return 0, False
+        self._turn(now)
         returned = 0
         if not seen.answers:
             for piece in seen.pieces:
-                returned += 0 < self.answers(piece, now) < COMMON
-        return returned, seen.said != 0 and self.answers(seen.said, now) > 0
+                returned += 0 < self._answers(piece) < COMMON
+        return returned, seen.said != 0 and self._answers(seen.said) > 0
+
+    def _answers(self, piece: int) -> int:
+        place = self._find(*self._at(piece))
+        return self._marks[place] & COMMON if place >= 0 else 0
 
     def _at(self, piece: int) -> tuple[int, bytes]:
         rest, row = divmod(piece, self._rows)

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.decide import AccountState, judge, settle
 from gateway.ledger.record import Ruled, Settled
+from gateway.ledger.unline import rows_of
 from gateway.observe.answers import answer_pieces
 from tests.rig import Running, gateway
 
@@ -206,7 +207,7 @@ async def test_a_replay_needs_no_table(start: Start, client: httpx.AsyncClient) 
         said = await chat(client, g, FIRST)
         await chat(client, g, said)
         await chat(client, g, FIRST, said, "Go on.")
-        await settled(g, 3)
+        records = await settled(g, 3)
         state, found = AccountState(), list[tuple[int, bool]]()
         ruled: dict[str, Ruled] = {}
         for row in g.rows:
@@ -219,6 +220,8 @@ async def test_a_replay_needs_no_table(start: Start, client: httpx.AsyncClient) 
                 begun = ruled[row.request]
                 state, _ = settle(g.core.policy, state, begun.facts, begun.verdict, row.outcome, row.now)
         assert found == [(0, False), (len(answer_pieces([said], g.core.prints)), False), (0, True)]
+        lines = [rows_of(each)[0].facts for each in records]
+        assert [(each.returned, each.continued) for each in lines] == found
 
 
 async def test_no_word_of_an_answer_is_kept(start: Start, client: httpx.AsyncClient, tmp_path: Path) -> None:
