@@ -19,7 +19,7 @@ from gateway.identity import HEADER_OF, Caller, fit_name, identify, key_digest, 
 from gateway.ledger.record import Row, Ruled, Settled
 from gateway.ledger.replay import Judged
 from gateway.ledger.steps import NOBODY, Steps, action_of, refused, score_of, word_of
-from gateway.observe import Observation, Prints, safe_name
+from gateway.observe import VERSION, Observation, Prints, safe_name
 from gateway.observe.wire import Wire, form_of, from_wire, pieces_of, usage_of
 from gateway.pepper import Pepper
 from gateway.policy.model import Policy
@@ -90,7 +90,7 @@ _DECODER = msgspec.json.Decoder(_Line)
 _UPLOADS = msgspec.json.Decoder(_Upload)
 _ENCODER = msgspec.json.Encoder()
 NOTHING = Verdict()
-UNSEEN = Wire(Observation(op="rejected"), UNREAD, 400, nameless=True)
+UNSEEN = Wire(Observation(VERSION, op="rejected"), UNREAD, 400, nameless=True)
 
 
 class Player:
@@ -241,7 +241,7 @@ class Player:
         try:
             caller = self._caller(line, headers)
         except Refusal as refusal:
-            return Wire(Observation(op="rejected"), refusal.code, refusal.status, nameless=True), NOBODY
+            return Wire(Observation(VERSION, op="rejected"), refusal.code, refusal.status, nameless=True), NOBODY
         if wire.seen.file is not None:
             wire = self._claimed(wire, caller.account)
         return wire, caller

@@ -13,7 +13,7 @@ from gateway.ledger.line import Line, Shown, Timings, encode, line
 from gateway.ledger.mapping import to_ecs, to_otel
 from gateway.ledger.record import Ruled, Settled
 from gateway.ledger.steps import NOBODY
-from gateway.observe import Observation, observe_folded, safe_name
+from gateway.observe import VERSION, Observation, observe_folded, safe_name
 from gateway.observe.answers import answer_pieces
 from gateway.refusals import render
 from gateway.telemetry.ids import ulid
@@ -54,8 +54,8 @@ def unread(x: Exchange) -> Observation:
     """What is known of a request that was refused before it could be observed: at most its route."""
     route = x.route
     if route is None:
-        return Observation(op="rejected", bytes=x.bytes_in)
-    return Observation(dialect=route.dialect, op=route.op, route=route.template, bytes=x.bytes_in)
+        return Observation(VERSION, op="rejected", bytes=x.bytes_in)
+    return Observation(VERSION, dialect=route.dialect, op=route.op, route=route.template, bytes=x.bytes_in)
 
 
 def reframe(x: Exchange, length: int) -> None:
@@ -187,7 +187,7 @@ def write(core: Core, made: Line) -> None:
 def refused_below(core: Core, refusal: Refusal) -> None:
     """The record of what the server refused before it was a request: bytes that are not HTTP, a head that is late."""
     now = core.clock.now()
-    facts = Facts(NOBODY, Observation(op="rejected"), kill=core.kill, rejected=refusal.code)
+    facts = Facts(NOBODY, Observation(VERSION, op="rejected"), kill=core.kill, rejected=refusal.code)
     verdict = Verdict("reject", "reject", refuse=refusal.code)
     ruled = Ruled(core.journal.next(), now, ulid(), core.policy.digest, facts, verdict)
     core.journal.append(ruled)

@@ -31,7 +31,7 @@ NAMED = frozenset(
         *("top_p", "logprobs", "bytes"),
     }
 )  # of an Observation: shown under `req`, the rest under `obs`
-OBSERVED = tuple(
+OBSERVED: tuple[tuple[str, Any], ...] = tuple(
     (name, default if isinstance(default, str | int | float | bool | tuple | None) else {})
     for name, default in zip(Observation.__struct_fields__, Observation.__struct_defaults__, strict=True)
     if name not in NAMED and name != "v"

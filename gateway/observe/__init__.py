@@ -23,7 +23,7 @@ NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The features of one request, or the bounded sum of a batch's lines. No text, no key."""
 
-    v: int = VERSION
+    v: int = 1  # `VERSION` in what this one writes; a row without it is of the first
     dialect: str = "opaque"
     op: str = "opaque"
     route: str = "other"  # the path's template
@@ -86,6 +86,7 @@ def observe(route: Route, calls: Sequence[Call], size: int, prints: Prints, agen
     client = client_of(agent) if agent else ""
     if not calls:
         return Observation(
+            VERSION,
             dialect=route.dialect,
             op=route.op,
             route=route.template,
@@ -97,6 +98,7 @@ def observe(route: Route, calls: Sequence[Call], size: int, prints: Prints, agen
     if len(calls) == 1 and route.kind != "batch":
         text, found = first.text, features(first, prints)
         return Observation(
+            VERSION,
             dialect=route.dialect,
             op=route.op,
             route=route.template,
@@ -137,6 +139,7 @@ def observe(route: Route, calls: Sequence[Call], size: int, prints: Prints, agen
         )
     if first.file is not None:
         return Observation(
+            VERSION,
             dialect=route.dialect,
             op=route.op,
             route=route.template,
@@ -153,6 +156,7 @@ def observe_folded(route: Route, sums: Folded, size: int, found: Features, clien
     """What a batch looks like: counts add up, `max_tokens` is the mean that its lines declare a choice."""
     declared = None if sums.undeclared else -(-sums.declared // max(1, sums.n))
     return Observation(
+        VERSION,
         dialect=route.dialect,
         op="batch",
         route=route.template,

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway import dialects
 from gateway.errors import Refusal
-from gateway.observe import Fold, Observation, Prints, observe, observe_folded
+from gateway.observe import VERSION, Fold, Observation, Prints, observe, observe_folded
 from gateway.observe.answers import answer_pieces
 from gateway.protocols import Call, Dialect, Route
 from gateway.usage import Usage
@@ -137,8 +137,8 @@ def _parse_line(method: str, path: str, body: bytes) -> tuple[Call, ...] | None:
 
 def _unread(route: Route | None, size: int) -> Observation:
     if route is None:
-        return Observation(op="rejected", bytes=size)
-    return Observation(dialect=route.dialect, op=route.op, route=route.template, bytes=size)
+        return Observation(VERSION, op="rejected", bytes=size)
+    return Observation(VERSION, dialect=route.dialect, op=route.op, route=route.template, bytes=size)
 
 
 def _quoted(text: str) -> bytes:

@@ -198,7 +198,7 @@ def test_a_line_with_nothing_special_leaves_out_what_does_not_apply() -> None:
     assert names(made) <= set(FIELDS)
     for absent in ("trace_id", "client", "effects", "rules", "limits", "retry_after_s", "settle", "error", "answer"):
         assert absent not in made
-    assert made["obs"] == {"v": 2}
+    assert made["obs"] == {"v": 1}
     assert made["level"] == "info"
     assert None not in made.values()
 
