@@ -184,7 +184,7 @@ class EvidenceItem(Section):
     after: Amount | None = Field(None, description="counts nothing before so many requests of the account in a week")
     points: Points | None = Field(None, description="dB: one number with `when`, a mapping of values to dB with `read`")
     ceiling: Db | None = Field(None, description="the most that this line counts; default: its family's")
-    floor: Db | None = Field(None, description="the least that it counts; default -10 dB, 0 dB = its lack acquits nobody")
+    floor: Db | None = Field(None, description="the least that it counts; default -10 dB")
 
 
 class ScorecardItem(Section):

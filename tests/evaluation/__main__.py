@@ -23,7 +23,6 @@ from tests.evaluation.report import Column
 from tests.evaluation.traffic import Files, Labelled, Line, MissingError, find, labels, lines
 
 POLICY = Path(__file__).parent / "policy.yaml"
-ENFORCING = "packs/extraction-enforce.yaml"
 SCHEMA = "gauger.evaluation/1"
 
 
@@ -69,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def evaluate(files: Files, given: argparse.Namespace) -> None:
     """Measures and prints. Raises Mistake."""
     known, requests = labels(files.accounts), list(lines(files.traffic))
-    text = policy_text(given.policy)
+    text = given.policy.read_text()
     policy = _policy(text, given.policy)
     tracks = replay(policy, requests)
     shipped = cases(tracks, requests, known)
@@ -133,15 +132,6 @@ def _fitted(
     again = replay(other, requests)
     tried = [case for case in cases(again, requests, known) if case.account not in half]
     return fits, (other, tried, again)
-
-
-def policy_text(path: Path) -> str:
-    """The policy's text; of the packs that are not written yet nothing is asked."""
-    text = path.read_text()
-    if path == POLICY and not (default_policy().parent / ENFORCING).is_file():
-        print(f"evaluate: {ENFORCING} is not there, so nothing is throttled", file=sys.stderr)
-        return text.replace(f", {ENFORCING}", "")
-    return text
 
 
 def _policy(text: str, path: Path) -> Policy:

@@ -8,7 +8,7 @@ from gateway.files import resolver
 from gateway.policy.evidence import beta_of
 from gateway.policy.loader import load
 from gateway.policy.model import Policy
-from tests.evaluation.__main__ import POLICY, policy_text
+from tests.evaluation.__main__ import POLICY
 from tests.evaluation.nulls import Fitted, Null, fit, fitted, overlay, to_fit
 
 SHIPPED = Null(0.03, 0.4)
@@ -64,7 +64,7 @@ def test_the_halves_are_stable_and_nearly_equal() -> None:
 
 
 def test_fitted_nulls_take_the_place_of_the_shipped_ones_and_of_nothing_else() -> None:
-    text = policy_text(POLICY)
+    text = POLICY.read_text()
     shipped = policy_of(text)
     lines = {(card.id, line.id): line for card in shipped.scorecards for line in card.evidence if line.kind == "rate"}
     owners = [{line.text: (1.0, 10.0) for line in lines.values()}, {line.text: (4.0, 10.0) for line in lines.values()}]
