@@ -97,6 +97,7 @@ AROUND: dict[str, tuple[int, int, bool, int, Wishes]] = {
         ),
     ),
     "persona": (140, 160, False, 0, ((all_of("posed", "invent"), TASKS),)),
+    "would ask": (140, 0, True, 0, ((all_of("posed", "invent", "demanding"), TASKS),)),
     "inspired": (140, 220, False, 0, ((all_of("posed", "invent"), TASKS),)),
     "harder": (180, 80, False, 0, ((all_of("rewrite", "evolvable"), GENERATES),)),
     "guess": (0, 50, True, NOT, ((all_of("the asking"), TASKS),)),
@@ -127,6 +128,7 @@ WHOLE: tuple[tuple[int, int, int], ...] = (
     (ONE | all_of("to a model"), 0, GENERATES),
     (WISH | all_of("by tool"), all_of("code"), GENERATES),
     (ONE | all_of("solved"), 0, INVENTS),
+    (ONE | all_of("solved", "played"), 0, GENERATES),
     (ONE | all_of("jsonl"), all_of("code"), GENERATES),
     (ONE | all_of("key instruction", "key output", "key input"), all_of("code"), GENERATES),
     (all_of("seed", "make"), 0, GENERATES),
@@ -135,8 +137,7 @@ WHOLE: tuple[tuple[int, int, int], ...] = (
     (all_of("first", "second", "compare"), 0, PREFERS),
     (AGAIN | all_of("compare"), 0, PREFERS),
     (SHOWN | FULL, 0, ELICITS),
-    (REASONS | all_of("boxed"), 0, ELICITS),
-    (all_of("boxed", "mull"), 0, ELICITS),
+    (all_of("boxed", "mull"), 0, REASONS),
 )
 # Words that stand in every text, and are looked for only where these say that they matter.
 LATE, CALLS = all_of("compare", "mull"), all_of("second", "boxed") | AGAIN

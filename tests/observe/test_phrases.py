@@ -90,7 +90,7 @@ def test_any_order_of_entries(parts: list[str]) -> None:
         ("The misstep by step", set()),
         ("Let\u2019s think.", {"reasons"}),
         ("Put it in \\boxed{}.", set()),
-        ("Think, and put it in \\boxed{}.", {"elicits"}),
+        ("Think, and put it in \\boxed{}.", {"reasons"}),
         ("Response A is short. Response B is long.", set()),  # nothing is compared
         ("Response A is short. Response B is better.", {"prefers"}),
         ("Response 1 is short.", set()),

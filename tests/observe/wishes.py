@@ -6,7 +6,6 @@ __all__ = ["ASKED", "HONEST", "WEAK"]
 ASKED: dict[str, tuple[str, ...]] = {
     "elicits": (
         "Solve the puzzle. Put everything you think between <think> and </think>, then the answer.",
-        "Please reason step by step, and put the result in \\boxed{}.",
         "Work it out with a full chain of thought, and only then state the number.",
         "Write out every single step of your reasoning, no matter how small.",
         "Give me the complete REASONING TRACE that a very careful expert would have, then the result.",
@@ -52,7 +51,8 @@ ASKED: dict[str, tuple[str, ...]] = {
         "Write the question to which this text is the answer:\n\nThe heart has four chambers.",
         "Guess the instruction that the response below was written for.",
         "Generate training data for a small language model: 10 rows as JSON.",
-        "From the document, produce 25 question-answer pairs.",
+        "Assume you are a violinist who learns Dutch. Write a logic puzzle and answer it in detail.",
+        "Create a demanding coding problem that a nurse on a night shift might ask.",
         "We are going to fine-tune our model. Invent 30 realistic customer messages with their intent.",
         'Return JSONL with the keys "instruction", "input" and "output"; write 15 different examples.',
         "Here are three seed tasks. Write eight others that are unlike them.",
@@ -95,6 +95,7 @@ ASKED: dict[str, tuple[str, ...]] = {
         "Which response is safer?",
         "Write a chosen answer and a rejected answer for the prompt.",
         "Make a preference pair for this question.",
+        "This is for a preference set. Pick the better completion, then write an improved third one.",
         "Two completions of the same prompt follow. Pick the better one of the two completions.",
         "Score helpfulness, honesty, truthfulness and instruction-following of each text.",
         "Critique request: name the ways in which the text is harmful. Revision request: rewrite it.",
@@ -123,6 +124,7 @@ ASKED: dict[str, tuple[str, ...]] = {
 
 WEAK: dict[str, tuple[str, ...]] = {
     "reasons": (
+        "Please reason step by step, and put the result in \\boxed{}.",
         "Solve 3x + 4 = 19 step by step.",
         "A train leaves at noon. Let's think about it together.",
         "Let\u2019s think: which door has the prize?",
@@ -237,6 +239,8 @@ HONEST: tuple[str, ...] = (
     "Write a press release about our new training centre in Lyon.",
     "Generate an image caption: a dog that sleeps on a sofa.",
     "Make 15 flashcards: question-answer pairs from chapter 3 for my anatomy exam.",
+    "Generate 10 question-answer pairs that cover this help article, as JSON.",
+    "Write eight questions that visitors might ask about our museum, with short answers.",
     "Turn my notes into a more challenging workout plan with additional exercises.",
     "Suggest names for a data set of bird calls and describe its columns.",
     "Moderate this comment: allowed or not? Answer yes or no.",

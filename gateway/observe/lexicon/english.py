@@ -132,6 +132,7 @@ PHRASES: Lexicon = {
         "preferred response; preferred answer; preferred completion; preferred output; rejected response",
         "rejected answer; rejected completion; chosen response; dispreferred; preference pair; preference label",
         "preference annotation; preference judgment; preference judgement; pairwise preference; pairwise comparison of",
+        "preference set; preference data; the better completion; improved third; critique of each",
         "preference dataset; chosen/rejected; responses to the same prompt; responses to the same question",
         "responses to the same instruction; answers to the same prompt; answers to the same question",
         "completions of the same prompt; responses to the same user; completions for the same; responses from two",

@@ -26,6 +26,9 @@ WORDS: Lexicon = {
         "test case; conversation; riddle; sentence; queries; query; task; quiz; quizzes; utterance; prompt",
         "instruction; request; complaint; sample; variation; statement; rephrasing; case stud*; ticket; tweet; stories",
         "flashcard; snippet; trajector*; dataset; data set; corpus; textbook",
+        # of a document they are a help page's questions as often as a training set
+        "question-answer pair; question answer pair; question-and-answer pair; question and answer pair",
+        "question/answer pair; (question, answer) pair; qa pair; q&a pair; q/a pair; query-answer pair; q-a pair",
     ),
     "task": listed("instruction; prompt; task"),
     "diverse": listed("diverse; novel; new and; brand-new; brand new; varied; wide range of; diversity"),
@@ -42,8 +45,6 @@ WORDS: Lexicon = {
         "instruction data*; synthetic data; synthetic dataset; synthetic example; synthetic sample",
         "synthetic conversation; synthetic dialogue; synthetic question; synthetic instruction; sft example",
         "synthetic instance; synthetic training; synthetic utterance; synthetic query; synthetic queries",
-        "question-answer pair; question answer pair; question-and-answer pair; question and answer pair",
-        "question/answer pair; (question, answer) pair; qa pair; q&a pair; q/a pair; query-answer pair; q-a pair",
         "instruction-response pair; instruction-output pair; instruction-answer pair; prompt-response pair",
         "prompt-completion pair; instruction and response pair; instruction/response pair; prompt/response pair",
         "multi-hop question; multi-hop reasoning question; multi-hop query; multihop question; alpaca format",
@@ -76,6 +77,16 @@ WORDS: Lexicon = {
         "following persona; given persona; this persona; persona:; persona described; persona above; persona below",
         "provided persona; from the persona; with the persona; persona would; persona might; persona may",
         "persona could",
+    ),
+    # The same recipe in other words: a made-up person asks, or is to be played, and the task is solved at once.
+    "would ask": listed(
+        "might ask; may ask; would ask; could ask; might pose; may pose; would pose; is likely to ask; might wonder",
+        "would plausibly ask; might come up with; might send",
+    ),
+    "demanding": listed("challenging; difficult; hard; complex; tricky; advanced; demanding; expert-level"),
+    "played": listed(
+        "assume you are; suppose you are; imagine you are; pretend you are; pretend to be; assume the persona",
+        "put yourself in the; take on the persona; adopt the persona; imagine that you are; as if you were",
     ),
     "inspired": listed(
         "inspired by the following; inspired by this; inspired by the given; inspired by the text",
