@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from gateway.policy.conditions.compiler import Slots, condition, quantity
 from gateway.policy.conditions.expressions import Node
-from gateway.policy.evidence import FEW, FLOOR, family, interpolate, support, weigher
+from gateway.policy.evidence import FEW, FLOOR, HALF, family, interpolate, support, weigher
 from gateway.policy.model import Evidence, ListOf, Scorecard
 from gateway.policy.names import Name
 
@@ -139,9 +139,8 @@ def _read(line: Evidence, read: Callable[[Sequence[Any]], float | None], request
         x = read(values)
         if x is None:
             return 0.0
-        if x <= first:
-            return support(values[requests] or 0.0) * level if level else 0.0
-        return support(values[requests] or 0.0) * interpolate(points, x)
+        db = level if x <= first else interpolate(points, x)
+        return db * support(values[requests] or 0.0, HALF if db > 0.0 else FEW) if db else 0.0
 
     return worth
 
