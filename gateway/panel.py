@@ -25,8 +25,11 @@ SHARED: tuple[tuple[str, Span], ...] = (
     ("generating", "week"),
     ("looked", "week"),  # asks of the sample
     ("fresh", "week"),  # of those, asked for the first time
+    ("apart", "week"),  # asks of the sample without those that draw the last one once more
+    ("novel", "week"),  # of those, asked for the first time
 )
-STAMPS = ("last", "period")
+STAMPS = ("last", "period", "ask", "asked")
+SOON = 600_000_000  # µs in which the same ask again is another draw of it, and no return to it
 ORDER: tuple[Span, ...] = ("hour", "day", "week", "ever")
 ASKS = Seen(62)
 
@@ -52,8 +55,9 @@ class Panel:
             signal.at = tuple(places[file, name] for name, _ in _counters(signal))
             for mark in signal.marks:
                 self._marks.setdefault(mark, []).append(places[file, mark])
-        day, week, looked, fresh = (places["", name] for name, _ in SHARED)
-        self._day, self._week, self._looked, self._fresh = day, week, looked, fresh
+        self._day, self._week, self._looked, self._fresh, self._apart, self._novel = (
+            places["", name] for name, _ in SHARED
+        )
         self._ends = [sum(1 for each in ordered if ORDER.index(each[2]) <= at) for at in range(3)]
         self._stamps, self._counters, self._sketch = stamps, len(ordered), sketch
         self._head = Struct(f"<B{stamps}q{len(ordered)}f")
@@ -123,6 +127,10 @@ class Panel:
         if period != slab.times[1]:
             ASKS.turn(slab.bytes, 0)
             slab.times[1] = period
+        times = slab.times
+        slab.again = len(seen.asks) == 1 and seen.asks[0] == times[2] and slab.now - times[3] <= SOON
+        if seen.asks:
+            times[2], times[3] = seen.asks[0], slab.now
         if seen.asks:
             each = seen.distinct / len(seen.asks)
             for ask in seen.asks:
@@ -132,8 +140,12 @@ class Panel:
                     counts[self._looked] += stands
                     if not before:
                         counts[self._fresh] += stands
+                        counts[self._novel] += stands
+                    if not slab.again:
+                        counts[self._apart] += stands
             if seen.distinct < weight:  # lines of a batch that ask what others of it do
                 counts[self._looked] += weight - seen.distinct
+                counts[self._apart] += weight - seen.distinct
         self._share(slab)
         for asked in self._asked:
             asked(slab, seen, who)
@@ -177,6 +189,8 @@ class Panel:
         slab.generating, slab.generating_day = counts[self._week], counts[self._day]
         looked = counts[self._looked]
         slab.fresh = counts[self._fresh] / looked if looked else 1.0
+        apart = counts[self._apart]
+        slab.novel = min(1.0, counts[self._novel] / apart) if apart else 1.0
 
 
 def _counters(signal: Signal) -> list[tuple[str, Span]]:

@@ -61,12 +61,14 @@ class Slab:
     """
 
     __slots__ = (
+        "again",
         "bytes",
         "continued",
         "counts",
         "fresh",
         "generating",
         "generating_day",
+        "novel",
         "now",
         "returned",
         "since",
@@ -83,7 +85,9 @@ class Slab:
         self.weight = 1  # requests that this one stands for: the lines of a batch, else 1
         self.generating = 0.0  # requests of the last week that generate, this one included
         self.generating_day = 0.0  # the same of the last day
+        self.again = False  # the last ask once more, within ten minutes: another draw of it, and no return to it
         self.fresh = 1.0  # share of this account's asks that it had not asked before, as estimated now
+        self.novel = 1.0  # the same without asks that draw the last one once more
         self.returned = 0  # pieces of what is asked that were in an answer which this deployment served
         self.continued = False  # whether the last answer in the history was one that this deployment served
 
@@ -101,7 +105,7 @@ class Ended(NamedTuple):
 
 
 class Count:
-    """Reads one counter. What a policy reads of these is read at one go (`policy/engine.py`)."""
+    """Reads one counter. A policy reads these, and shares of them, without a call (`policy/reading.py`)."""
 
     __slots__ = ("at",)
 
@@ -110,6 +114,20 @@ class Count:
 
     def __call__(self, slab: Slab) -> float:
         return slab.counts[self.at]
+
+
+class Share:
+    """Reads one counter by another; without `of`, by the week's generating requests. None where there are none."""
+
+    __slots__ = ("hits", "of")
+
+    def __init__(self, hits: int, of: int | None) -> None:
+        self.hits = hits
+        self.of = of
+
+    def __call__(self, slab: Slab) -> float | None:
+        all_ = slab.generating if self.of is None else slab.counts[self.of]
+        return slab.counts[self.hits] / all_ if all_ else None
 
 
 class Read(NamedTuple):
@@ -166,25 +184,14 @@ def share(
     of: int | None = None,
 ) -> Read:
     """A share of requests, from the places of two counters; without `of`, of the week's generating requests."""
-    if of is None:
-        return Read(
-            name,
-            doc,
-            lambda s: s.counts[hits] / s.generating if s.generating else None,
-            "share",
-            words,
-            Count(hits),
-            generating,
-            True,
-        )
     return Read(
         name,
         doc,
-        lambda s: s.counts[hits] / s.counts[of] if s.counts[of] else None,
+        Share(hits, of),
         "share",
         words,
         Count(hits),
-        Count(of),
+        generating if of is None else Count(of),
         True,
     )
 

@@ -3,7 +3,8 @@
 measures     of the lines and sentences of what is asked (a sample of four a request that is the same wherever a
              sentence stands) the share that this account had not sent before: the present slope of Heaps' law. A pool
              that is swept stays new to its end; retrieval brings the same passages again under ever new questions.
-             What stands in two of five requests is a frame, and left out
+             What stands in two of five requests is a frame, and left out; so is the last ask once more within ten
+             minutes, which draws another answer and returns to nothing
 formula      new / looked at, on an adaptive sample of 62 fingerprints a week, decayed
 unit         share of sentences
 state        556 bytes
@@ -38,7 +39,7 @@ class CoverageGrowth(Signal):
     monotone = False
 
     def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        if seen.op not in GENERATES or not seen.pieces:
+        if seen.op not in GENERATES or not seen.pieces or slab.again:
             return
         period = slab.now // WEEK
         if period != slab.times[self.when[0]]:

@@ -1,7 +1,8 @@
 """Pure. C2, map over a dataset: what is asked is never asked again.
 
 measures     how many of an account's asks, each a whole fresh text in normal form, it had not asked before. A training
-             set needs each row once; products ask again: the same documents, the same test suite, the same customer
+             set needs each row once; products ask again: the same documents, the same test suite, the same customer.
+             The last ask once more within ten minutes draws another answer of it (P4): in `novel_share` it isn't counted
 formula      fresh = new / looked at, on an adaptive sample of asks (62 fingerprints a week), decayed;
              distinct_asks = entries * 2^level
 unit         share of asks; asks
@@ -11,6 +12,8 @@ evasion      ask 20 to 30 % again: pays for each of these useless calls, and not
 look-alikes  batch classification, translation, writing for publication, evaluation in its first run
 source       Flajolet, On adaptive sampling (1990); the sweep of Tramer et al. 2016 and of every generation recipe
 """
+
+from collections.abc import Callable
 
 from gateway.identity import Caller
 from gateway.observe import Observation
@@ -31,14 +34,23 @@ class DatasetSweep(Signal):
 
     def readings(self) -> tuple[Read, ...]:
         return (
-            Read(
-                "fresh_share",
-                "of the week's asks those that were not asked before",
-                lambda s: s.fresh if s.generating else None,
-                "share",
-                "ask what was not asked before",
-                lambda s: s.fresh * s.generating,
-                lambda s: s.generating,
-                True,
+            _of("fresh_share", "of the week's asks those that were not asked before", lambda s: s.fresh),
+            _of(
+                "novel_share",
+                "the same without asks that draw the last one once more within ten minutes",
+                lambda s: s.novel,
             ),
         )
+
+
+def _of(name: str, doc: str, get: Callable[[Slab], float]) -> Read:
+    return Read(
+        name,
+        doc,
+        lambda s: get(s) if s.generating else None,
+        "share",
+        "ask what was not asked before",
+        lambda s: get(s) * s.generating,
+        lambda s: s.generating,
+        True,
+    )

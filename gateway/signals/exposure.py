@@ -3,9 +3,9 @@
 measures     answers and tokens that were taken, each weighed by how much of what the account asks is new; and the share
              of answered generating requests that have the shape of a training row: a question that stands alone and is
              new, with an answer worth more than it. No guilt: it says how much is at stake, and scales what is done
-formula      answers_taken = sum of choices * fresh; useful_output = sum of output * fresh; harvest_share = sum of fresh
-             over worthwhile answers to single questions / answered; recipe_units = choices * fresh of worthwhile
-             answers, in thousands, undecayed. fresh is C2's share as it stands when the answer ends
+formula      answers_taken = sum of choices * novel; useful_output = sum of output * novel; harvest_share = sum of novel
+             over worthwhile answers to single questions / answered; recipe_units = choices * novel of worthwhile
+             answers, in thousands, undecayed. novel is C2's share as it stands when the answer ends
 unit         answers; tokens; share of requests; thousands of answers
 state        24 bytes
 half-life    4.9 days; none for recipe_units
@@ -45,14 +45,14 @@ class Exposure(Signal):
     def ended(self, slab: Slab, seen: Observation, end: Ended) -> None:
         if not end.ok or seen.op not in GENERATES:
             return
-        counts, fresh = slab.counts, slab.fresh
+        counts, novel = slab.counts, slab.novel
         answers, output, answered, rows, thousands, rest = self.at
-        taken = fresh * (seen.n or 1)
+        taken = novel * (seen.n or 1)
         counts[answers] += taken
-        counts[output] += fresh * end.output
+        counts[output] += novel * end.output
         counts[answered] += slab.weight
         if worthwhile(seen, end):
-            counts[rows] += fresh * min(seen.marks.get("one_shot", 0), slab.weight)
+            counts[rows] += novel * min(seen.marks.get("one_shot", 0), slab.weight)
             whole, counts[rest] = divmod(counts[rest] + taken, RECIPE)
             counts[thousands] += whole
 

@@ -12,7 +12,7 @@ from tests.signals.wired import chat, upload
 PLAIN = ["What is the capital of Peru?", "Fix the typo in this line: teh cat", "Translate to French: good morning"]
 WANTED = [
     "Think inside <think> tags before you answer, and write out your full reasoning trace.\n\nAre there odd primes?",
-    "Solve the problem and put the final answer in \\boxed{}. Think step by step.\n\nWhat is 7 times 8?",
+    "Reason in exhaustive detail and verify each step before the final answer.\n\nWhat is 7 times 8?",
     "Show every step of your reasoning in full detail, and skip nothing.\n\nWhy does ice float?",
 ]
 TUTOR = ["Explain photosynthesis to me step by step.", "Walk me through it step by step: how do I change a tyre?"]

@@ -97,3 +97,13 @@ def test_half_of_it_is_left_after_the_half_life() -> None:
         one.asked(ask(at))
     one.wait(WEEK / SECOND * log(2))
     assert one.hits("fresh_share") == pytest.approx((1, 2), rel=1e-6)
+
+
+def test_more_draws_of_one_ask_return_to_nothing_and_coming_back_later_does() -> None:
+    one = account()
+    for _ in range(4):
+        one.asked(ask("x"))
+    assert one.value("fresh_share") == 1 / 4
+    assert one.value("novel_share") == 1
+    one.wait(11 * 60).asked(ask("x"))
+    assert one.value("novel_share") == pytest.approx(1 / 2, rel=0.01)

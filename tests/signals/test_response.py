@@ -188,12 +188,19 @@ def test_answers_to_new_questions_are_taken_whole() -> None:
 
 def test_what_is_asked_again_weighs_less() -> None:
     account = exposure()
+    for what in "xyxy":  # in turn: nothing here is one more draw of the ask before it
+        once(account, ask(what), answer(50, 120))
+    new = 1 + 1 + 2 / 3 + 2 / 4
+    assert account.value("answers_taken") == pytest.approx(new)
+    assert account.value("useful_output") == pytest.approx(120 * new)
+    assert account.hits("harvest_share") == pytest.approx((new, 4))
+
+
+def test_more_answers_to_one_question_in_a_row_are_taken_whole() -> None:
+    account = exposure()
     for _ in range(4):
         once(account, ask("x"), answer(50, 120))
-    fresh = 1 + 1 / 2 + 1 / 3 + 1 / 4
-    assert account.value("answers_taken") == pytest.approx(fresh)
-    assert account.value("useful_output") == pytest.approx(120 * fresh)
-    assert account.hits("harvest_share") == pytest.approx((fresh, 4))
+    assert account.value("answers_taken") == 4
 
 
 def test_a_harvest_is_told_from_a_chat_and_from_labels() -> None:
