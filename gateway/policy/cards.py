@@ -1,4 +1,8 @@
-"""Pure. One scorecard, compiled: from the values of a request to decibans, with every addend that counted."""
+"""Pure. One scorecard, line by line: from the values of a request to decibans, with every addend that counted.
+
+What a gateway runs is the same as one function (`scoring.py`); this is what that is tested against, and what judges a
+card that is changed for once, to say what would lower a score.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -47,7 +51,8 @@ class Card:
             (line.id, line.family, line.ceiling, line.floor, line.after, self._worth(line, slots, names, lists, parsed))
             for line in card.evidence
         ]
-        self._kinds = {name: (kind.ceiling, kind.correlation) for name, kind in card.families.items()}
+        kinds = {line.family: card.families[line.family] for line in card.evidence}  # in the order of their first lines
+        self._kinds = {name: (kind.ceiling, kind.correlation) for name, kind in kinds.items()}
         self._slot = slots.of(f"score.{card.id}")
         self._families = slots.of(f"score.{card.id}.families")
         self._corroborated = slots.of(f"score.{card.id}.corroborated")
@@ -99,8 +104,10 @@ class Card:
                     pieces[kind] = [(db, ceiling)]
         total = prior
         sums: dict[str, float] = {}
-        for kind, found in pieces.items():
-            ceiling, correlation = self._kinds[kind]
+        for kind, (ceiling, correlation) in self._kinds.items():
+            found = pieces.get(kind, [])
+            if not found:
+                continue
             if len(found) == 1:  # `family` of one piece
                 db, own = found[0]
                 whole = FLOOR if db < FLOOR else db if db < ceiling or own > ceiling else ceiling

@@ -9,21 +9,23 @@ Conditions see exactly the numbers that the record shows, so a verdict can be ch
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
 from gateway.actions import Effects
 from gateway.observe import Observation
-from gateway.policy.cards import Card, Scores
+from gateway.policy.cards import Scores
 from gateway.policy.conditions.compiler import Slots, condition, ruleset
 from gateway.policy.conditions.expressions import Node, names_in
 from gateway.policy.effects import STRENGTH, Part, Word, merge, soften, strongest, united
-from gateway.policy.facts import Inputs, OfSlab, Row
+from gateway.policy.facts import Inputs, Row
 from gateway.policy.model import Exemption, ListOf, Rule, Sanction, Scorecard
 from gateway.policy.names import Name
+from gateway.policy.reading import values_of
 from gateway.policy.schedule import awake
-from gateway.signals import Count, generating
+from gateway.policy.scoring import Scorer
 
 __all__ = ["Engine", "Reflected", "Ruling"]
 
@@ -135,41 +137,21 @@ class Engine:
         self.parsed = parsed
         self.rules = {rule.id: rule for rule in rules}
         slots = Slots(names)
-        self.cards = [Card(card, slots, names, lists, parsed) for card in scorecards]
+        self.cards = [Scorer(card, slots, names, lists, parsed) for card in scorecards]
         live = [rule for rule in rules if rule.mode != "draft"]
         self._asked = _Set([(r, parsed[r.when]) for r in live if r.phase == "request"], slots, names, lists)
         self._answered = _Set([(r, parsed[r.when]) for r in live if r.phase == "response"], slots, names, lists)
         self._exceptions = [(each, condition(parsed[each.when], slots, names, lists)) for each in exceptions]
         self._silenced = frozenset(rule for each in exceptions for rule in each.silences)
         self.slots: tuple[str, ...] = tuple(slots.names)
-        self._counters: list[tuple[int, int]] = []  # slot, place of the counter
-        self._generating: list[int] = []  # slots of the number that most shares are of
-        self._of_slab: list[tuple[int, Callable[[Any], Any]]] = []
-        self._getters: list[tuple[int, Callable[[Inputs], Any]]] = []
-        for slot, name in enumerate(self.slots):
-            if name in rows:
-                self._place(slot, rows[name][1])
-        self._readings = [
-            (name, at) for at, name in enumerate(self.slots) if names[name].level == "reading" and name in rows
-        ]
-        alike = set(self._generating)
-        self._round = [at for name, at in self._readings if names[name].kind == "number" and at not in alike]
-        self._names = [name for name, _ in self._readings]
-        self._slots = [at for _, at in self._readings]
+        self._values = values_of(slots, names, rows)
+        recorded = {name: at for at, name in enumerate(self.slots) if names[name].level == "reading" and name in rows}
+        self._recorded = dict.fromkeys(recorded, 0.0)
+        self._told = _picked(tuple(recorded.values()))
+        self._untold = _picked(tuple(at for name, at in recorded.items() if names[name].missing))
         self.reflects = bool(self._answered.rules)
         self.judges = bool(self.cards or self._asked.rules)
         self.empty = not (self.judges or self.reflects)
-
-    def _place(self, slot: int, get: Callable[[Inputs], Any]) -> None:
-        """Has a slot filled in the cheapest way that there is for its kind of value."""
-        if not isinstance(get, OfSlab):
-            self._getters.append((slot, get))
-        elif isinstance(get.read, Count):
-            self._counters.append((slot, get.read.at))
-        elif get.read is generating:
-            self._generating.append(slot)
-        else:
-            self._of_slab.append((slot, get.read))
 
     def strict(self) -> "Engine":
         """The same policy for its own tests, where a name that isn't given is missing."""
@@ -179,23 +161,7 @@ class Engine:
 
     def values(self, inputs: Inputs, given: Mapping[str, Any] | None = None) -> Values:
         """What the policy reads, by slot; None = missing. Scores are not there yet. `given` overrides by name."""
-        slab = inputs.slab
-        counts = slab.counts
-        values: Values = [None] * len(self.slots)
-        for at, place in self._counters:
-            values[at] = counts[place]
-        for at, read in self._of_slab:
-            values[at] = read(slab)
-        for at, get in self._getters:
-            values[at] = get(inputs)
-        if self._generating:
-            generating = round(slab.generating, 3)
-            for at in self._generating:
-                values[at] = generating
-        for at in self._round:
-            value = values[at]
-            if value:
-                values[at] = round(value, 3)
+        values = self._values(inputs)
         if given:
             values = [given.get(name, value) for name, value in zip(self.slots, values, strict=True)]
         return values
@@ -206,10 +172,11 @@ class Engine:
 
     def readings(self, values: Values) -> dict[str, float]:
         """The readings among the values, for the record."""
-        told = [values[at] for at in self._slots]
-        if None in told:
-            return {name: value for name, value in zip(self._names, told, strict=True) if value is not None}
-        return dict(zip(self._names, told, strict=True))
+        told = self._recorded.copy()
+        told.update(zip(self._recorded, self._told(values), strict=True))
+        if None in self._untold(values):
+            return {name: value for name, value in told.items() if value is not None}
+        return told
 
     def score(self, values: Values, entity: str = "account") -> Scores:
         """Every scorecard's score; a score that a test has given stays as it is."""
@@ -315,6 +282,13 @@ class Engine:
                     if other is None or STRENGTH[each.becomes] < STRENGTH[other.becomes]:
                         found[rule] = each
         return found
+
+
+def _picked(places: Sequence[int]) -> Callable[[Values], tuple[Any, ...]]:
+    """A function that picks these places of a list."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple([values[at] for at in places])
 
 
 def _extended(old: Sanction, throttle_for: int, block_for: int, now: int, real: bool) -> Sanction:

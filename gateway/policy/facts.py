@@ -14,7 +14,18 @@ from gateway.quotas import Reading
 from gateway.signals import Slab
 from gateway.usage import Usage
 
-__all__ = ["FACETS", "FACTS", "SHARES", "Getter", "Inputs", "OfSlab", "getter_of", "limit_names", "reference", "score_names"]
+__all__ = [
+    "FACETS",
+    "FACTS",
+    "SHARES",
+    "Getter",
+    "Inputs",
+    "OfSlab",
+    "getter_of",
+    "limit_names",
+    "reference",
+    "score_names",
+]
 
 SECOND = 1_000_000  # µs
 

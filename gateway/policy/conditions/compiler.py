@@ -25,7 +25,7 @@ from gateway.policy.conditions.expressions import Arithmetic, Node, names_in
 from gateway.policy.model import ListOf
 from gateway.policy.names import Name
 
-__all__ = ["Slots", "condition", "quantity", "ruleset"]
+__all__ = ["Slots", "condition", "function", "quantity", "ruleset"]
 
 Values = Sequence[Any]
 
@@ -38,7 +38,7 @@ def condition(
     yes, no, unknown = (ast.Return(constant(value)) for value in (True, False, None))
     slow: list[ast.stmt] = [ast.Return(emit.slowly(node))] if may_overflow(node) else []
     body = [*emit.decide(node, [yes], [unknown], slow), no]
-    return cast(Callable[[Values], bool | None], _function(emit, "condition", body, [node]))
+    return cast(Callable[[Values], bool | None], function(emit, "condition", body, [node]))
 
 
 def quantity(
@@ -53,7 +53,7 @@ def quantity(
     if may_overflow(node):
         body = [emit.attempt(body, [ast.Return(constant(None))])]
     body.append(ast.Return(constant(None)))
-    return cast(Callable[[Values], float | None], _function(emit, "quantity", body, [node]))
+    return cast(Callable[[Values], float | None], function(emit, "quantity", body, [node]))
 
 
 def ruleset(
@@ -70,11 +70,11 @@ def ruleset(
             slow = [ast.If(is_none(again), missed, [ast.If(load("again"), held, [])])]
         body += emit.decide(node, held, missed, slow)
     body.append(ast.Return(ast.Tuple([load("holds"), load("unknown")], ast.Load())))
-    return cast(Callable[[Values], tuple[list[int], list[int]]], _function(emit, "ruleset", body, nodes))
+    return cast(Callable[[Values], tuple[list[int], list[int]]], function(emit, "ruleset", body, nodes))
 
 
-def _function(emit: Emitter, name: str, body: list[ast.stmt], nodes: Sequence[Node]) -> Any:
-    """The compiled function, with all values that it reads loaded once."""
+def function(emit: Emitter, name: str, body: list[ast.stmt], nodes: Sequence[Node]) -> Any:
+    """The compiled function of `values`, with what these nodes read loaded once; what is bound are its defaults."""
     used = dict.fromkeys(each for node in nodes for each in names_in(node))
     loads: list[ast.stmt] = [
         ast.Assign(

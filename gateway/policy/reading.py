@@ -1,0 +1,66 @@
+"""Pure. What a policy reads of a request, as one function.
+
+Most readings are counters and shares of counters: they are read in place, without a call each.
+"""
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from gateway.policy.conditions.compiler import function
+from gateway.policy.conditions.emit import Emitter, Slots
+from gateway.policy.facts import Inputs, OfSlab, Row
+from gateway.policy.names import Name
+from gateway.policy.rounding import thousandths
+from gateway.policy.templates import filled
+from gateway.signals import Count, Share, generating
+
+__all__ = ["values_of"]
+
+Values = list[Any]
+
+BEGIN = """
+slab = inputs.slab
+counts = slab.counts
+generating = slab.generating
+requests = thousandths(generating)
+"""
+COUNT = "VALUE = counts[AT]"
+SHARE = "VALUE = counts[AT] / counts[OF] if counts[OF] else None"
+SHARE_OF_ALL = "VALUE = counts[AT] / generating if generating else None"
+ROUND = """
+if VALUE:
+    VALUE = thousandths(VALUE)
+"""
+
+
+def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) -> Callable[[Inputs], Values]:
+    """One value a slot, readings rounded to 0.001; None = missing, or a score, which is not there yet."""
+    emit = Emitter(slots, names, {})
+    thousandths_ = emit.bind(thousandths, thousandths)
+    body = filled(f"inputs = values\n{BEGIN}", thousandths=thousandths_)
+    results: list[ast.expr] = []
+    for at, name in enumerate(slots.names):
+        if name not in rows:
+            results.append(ast.Constant(None))
+            continue
+        value, get = f"v{at}", rows[name][1]
+        read = get.read if isinstance(get, OfSlab) else None
+        if read is generating:
+            results.append(ast.Name("requests", ast.Load()))
+            continue
+        if isinstance(read, Count):
+            body += filled(COUNT, VALUE=value, AT=ast.Constant(read.at))
+        elif isinstance(read, Share) and read.of is None:
+            body += filled(SHARE_OF_ALL, VALUE=value, AT=ast.Constant(read.hits))
+        elif isinstance(read, Share):
+            body += filled(SHARE, VALUE=value, AT=ast.Constant(read.hits), OF=ast.Constant(read.of))
+        elif read is not None:
+            body += filled("VALUE = read(slab)", VALUE=value, read=emit.bind(read, name))
+        else:
+            body += filled("VALUE = get(inputs)", VALUE=value, get=emit.bind(get, name))
+        if names[name].level == "reading" and names[name].kind == "number":
+            body += filled(ROUND, VALUE=value, thousandths=thousandths_)
+        results.append(ast.Name(value, ast.Load()))
+    body.append(ast.Return(ast.List(results, ast.Load())))
+    return cast(Callable[[Inputs], Values], function(emit, "values", body, ()))
