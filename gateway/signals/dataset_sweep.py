@@ -2,7 +2,7 @@
 
 measures     how many of an account's asks, each a whole fresh text in normal form, it had not asked before. A training
              set needs each row once; products ask again: the same documents, the same test suite, the same customer.
-             The last ask once more within ten minutes draws another answer of it (P4): in `novel_share` it isn't counted
+             The last ask once more within ten minutes draws another answer of it (P4): `novel_share` leaves it out
 formula      fresh = new / looked at, on an adaptive sample of asks (62 fingerprints a week), decayed;
              distinct_asks = entries * 2^level
 unit         share of asks; asks
