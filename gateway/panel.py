@@ -11,7 +11,7 @@ from struct import Struct
 
 from gateway.identity import Caller
 from gateway.observe import Observation
-from gateway.signals import DAY, GENERATES, SPANS, WEEK, Ended, Read, Signal, Slab, Span
+from gateway.signals import DAY, GENERATES, HOUR, WEEK, Ended, Read, Signal, Slab, Span
 from gateway.sketches import Seen
 
 __all__ = ["LAYOUT", "Panel"]
@@ -90,17 +90,41 @@ class Panel:
         self._share(slab)
         return slab
 
+    def at(self, row: bytes, now: int) -> Slab:
+        """The slab in a row as it stands at `now`, for a step. One before the last step happens at the last one's time.
+
+        Raises as `unpack` does.
+        """
+        slab = self.unpack(row)
+        times, counts = slab.times, slab.counts
+        elapsed = now - times[0]
+        if not row or not times[0]:
+            times[0] = slab.now = now
+        elif elapsed <= 0:
+            slab.now = times[0]
+        else:
+            slab.since = elapsed
+            times[0] = slab.now = now
+            hours, days, weeks = self._ends
+            hour, day, week = exp(-elapsed / HOUR), exp(-elapsed / DAY), exp(-elapsed / WEEK)
+            slab.counts = [  # most counts of most accounts are 0
+                *[count and count * hour for count in counts[:hours]],
+                *[count and count * day for count in counts[hours:days]],
+                *[count and count * week for count in counts[days:weeks]],
+                *counts[weeks:],
+            ]
+        return slab
+
     def pack(self, slab: Slab) -> bytes:
         """The row of a slab. Counts beyond what a 32-bit float holds stay at its end."""
-        counts = slab.counts
-        if max(counts) > MOST:
-            counts = [min(count, MOST) for count in counts]
-        return self._head.pack(LAYOUT, *slab.times, *counts) + slab.bytes
+        try:
+            return self._head.pack(LAYOUT, *slab.times, *slab.counts) + slab.bytes
+        except OverflowError:
+            return self._head.pack(LAYOUT, *slab.times, *[min(count, MOST) for count in slab.counts]) + slab.bytes
 
     def malformed(self, row: bytes, seen: Observation, who: Caller, now: int) -> Slab:
         """The slab after a request that was refused before it was read."""
-        slab = self.unpack(row)
-        self._advance(slab, now)
+        slab = self.at(row, now)
         self._share(slab)
         for asked in self._malformed:
             asked(slab, seen, who)
@@ -110,8 +134,7 @@ class Panel:
         self, row: bytes, seen: Observation, who: Caller, now: int, returned: int = 0, continued: bool = False
     ) -> Slab:
         """The slab after a request has been observed. `returned` and `continued`: see `Slab`."""
-        slab = self.unpack(row)
-        self._advance(slab, now)
+        slab = self.at(row, now)
         slab.returned, slab.continued = returned, continued
         slab.weight = weight = seen.lines or 1
         counts = slab.counts
@@ -123,25 +146,24 @@ class Panel:
                 if mark in counted:
                     for at in counted[mark]:
                         counts[at] += hits
-        period = slab.now // PERIOD
-        if period != slab.times[1]:
-            ASKS.turn(slab.bytes, 0)
-            slab.times[1] = period
-        times = slab.times
-        slab.again = len(seen.asks) == 1 and seen.asks[0] == times[2] and slab.now - times[3] <= SOON
-        if seen.asks:
-            times[2], times[3] = seen.asks[0], slab.now
-        if seen.asks:
-            each = seen.distinct / len(seen.asks)
-            for ask in seen.asks:
-                stands = each * ASKS.one_in(slab.bytes, 0)
-                before = ASKS.add(slab.bytes, 0, ask)
+        times, data = slab.times, slab.bytes
+        if slab.now // PERIOD != times[1]:
+            ASKS.turn(data, 0)
+            times[1] = slab.now // PERIOD
+        asks = seen.asks
+        if asks:
+            again = slab.again = asks[0] == times[2] and len(asks) == 1 and slab.now - times[3] <= SOON
+            times[2], times[3] = asks[0], slab.now
+            each = seen.distinct / len(asks)
+            for ask in asks:
+                stands = each * ASKS.one_in(data, 0)
+                before = ASKS.add(data, 0, ask)
                 if before is not None:
                     counts[self._looked] += stands
                     if not before:
                         counts[self._fresh] += stands
                         counts[self._novel] += stands
-                    if not slab.again:
+                    if not again:
                         counts[self._apart] += stands
             if seen.distinct < weight:  # lines of a batch that ask what others of it do
                 counts[self._looked] += weight - seen.distinct
@@ -153,36 +175,12 @@ class Panel:
 
     def ended(self, row: bytes, seen: Observation, end: Ended, now: int) -> Slab:
         """The slab after a request has ended."""
-        slab = self.unpack(row)
-        self._advance(slab, now)
+        slab = self.at(row, now)
         slab.weight = seen.lines or 1
         self._share(slab)
         for ended in self._ended:
             ended(slab, seen, end)
         return slab
-
-    def _advance(self, slab: Slab, now: int) -> None:
-        """Time goes on for all counters. A step before the last one happens at the last one's time."""
-        times = slab.times
-        last = times[0]
-        if not last:
-            times[0] = slab.now = now
-            return
-        elapsed = now - last
-        if elapsed <= 0:
-            slab.now = last
-            return
-        slab.since = elapsed
-        times[0] = slab.now = now
-        counts = slab.counts
-        hours, days, weeks = self._ends
-        hour, day, week = exp(-elapsed / SPANS["hour"]), exp(-elapsed / DAY), exp(-elapsed / WEEK)
-        slab.counts = [
-            *[count * hour for count in counts[:hours]],
-            *[count * day for count in counts[hours:days]],
-            *[count * week for count in counts[days:weeks]],
-            *counts[weeks:],
-        ]
 
     def _share(self, slab: Slab) -> None:
         counts = slab.counts

@@ -24,7 +24,7 @@ from gateway.sketches import Common, Seen
 __all__ = ["CoverageGrowth"]
 
 PIECES = Seen(62)
-FRAMES = Common(4)
+FRAMES = Common()
 FRAME = 0.4  # of the requests: a sentence in that many of them is a frame
 
 

@@ -19,7 +19,7 @@ from gateway.sketches import Common
 
 __all__ = ["TemplateShare"]
 
-FRAMES = Common(4)
+FRAMES = Common()
 
 
 class TemplateShare(Signal):

@@ -152,7 +152,6 @@ class Account:
 
     def _slab(self) -> Slab:
         """The row, decayed to now and not kept: reading moves nothing on."""
-        slab = self.panel.unpack(self.row)
-        self.panel._advance(slab, self.now)
+        slab = self.panel.at(self.row, self.now)
         self.panel._share(slab)
         return slab
