@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.errors import Mistake
-from gateway.files import default_policy, resolver
+from gateway.files import resolver
 from gateway.policy.loader import load
 from gateway.policy.model import Policy
 from tests.evaluation import accounts, baselines, nulls, report
