@@ -5,6 +5,7 @@ request; both are written to the ledger, and replay needs nothing else. It doesn
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -74,7 +75,12 @@ def safe_name(name: str | None) -> str | None:
 
 def client_of(agent: bytes) -> str:
     """The product that a User-Agent names first (RFC 9110 section 10.1.5), in lower case, at most 32 characters."""
-    name = agent[:128].split(b"/", 1)[0].split(b" ", 1)[0].decode("latin-1").lower()[:32]
+    return _product(agent[:128].partition(b"/")[0].partition(b" ")[0])
+
+
+@lru_cache(256)
+def _product(word: bytes) -> str:
+    name = word.decode("latin-1").lower()[:32]
     return name if NAME_CHARACTERS.issuperset(name) else "other"
 
 
@@ -97,45 +103,47 @@ def observe(route: Route, calls: Sequence[Call], size: int, prints: Prints, agen
     first = calls[0]
     if len(calls) == 1 and route.kind != "batch":
         text, found = first.text, features(first, prints)
-        return Observation(
+        return Observation(  # by place: that takes a fourth of the time that names do
             VERSION,
-            dialect=route.dialect,
-            op=route.op,
-            route=route.template,
-            model=safe_name(first.model),
-            stream=first.stream,
-            n=first.n,
-            prompts=first.prompts,
-            max_tokens=first.max_tokens,
-            messages=first.messages,
-            tools=first.tools,
-            images=first.images,
-            audio=first.audio,
-            temperature=first.temperature,
-            top_p=first.top_p,
-            logprobs=first.logprobs,
-            bytes=size,
-            chars=sum(map(len, text)),
-            token_ids=first.token_ids,
-            ascii=all(map(str.isascii, text)),
-            background=first.background,
-            answers=first.answers,
-            results=first.results,
-            client=client,
-            marks=found.marks,
-            asks=found.asks,
-            distinct=found.distinct,
-            pieces=found.pieces,
-            head=found.head,
-            tail=found.tail,
-            system=found.system,
-            params=found.params,
-            said=found.said,
-            user=found.user,
-            spelled=found.spelled,
-            fresh=found.fresh,
-            bank=found.bank,
-            bias=found.bias,
+            route.dialect,
+            route.op,
+            route.template,
+            safe_name(first.model),
+            first.stream,
+            first.n,
+            first.prompts,
+            first.max_tokens,
+            first.messages,
+            first.tools,
+            first.images,
+            first.audio,
+            first.temperature,
+            first.top_p,
+            first.logprobs,
+            size,
+            sum(map(len, text)),
+            first.token_ids,
+            all(map(str.isascii, text)),
+            first.background,
+            0,  # lines
+            None,  # file
+            first.answers,
+            first.results,
+            client,
+            found.marks,
+            found.asks,
+            found.distinct,
+            found.pieces,
+            found.head,
+            found.tail,
+            found.system,
+            found.params,
+            found.said,
+            found.user,
+            found.spelled,
+            found.fresh,
+            found.bank,
+            found.bias,
         )
     if first.file is not None:
         return Observation(

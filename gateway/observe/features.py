@@ -80,9 +80,10 @@ def features(call: Call, prints: Prints) -> Features:
             found = asks[:1]
     system = 0
     if call.system:
-        data = normal(sample(call.system, prints.of))
-        system = prints.of(data)
-        for mark in phrases_in(data):
+        system, said = prints.known(
+            sample(call.system, prints.of), lambda text: (prints.of(data := normal(text)), phrases_in(data))
+        )
+        for mark in said:
             marks[mark] = 1
     if call.op in GENERATES:
         _shape(call, marks, worded)

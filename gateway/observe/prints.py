@@ -5,11 +5,13 @@ JSON holds it exactly; among 10 million texts one pair of different ones is expe
 probability of some 1 %. Without the key nobody can make texts that collide, nor try guesses on a ledger that he found.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from zlib import crc32
 
 __all__ = ["Prints"]
+
+KNOWN = 1024  # texts that come again and again; some 200 bytes each
 
 
 class Prints:
@@ -18,6 +20,8 @@ class Prints:
     def __init__(self, pepper: bytes) -> None:
         key = blake2b(pepper, digest_size=32, person=b"gauger-prints").digest()
         self._keyed = blake2b(key=key, digest_size=8)  # a copy of it has the key's block behind it
+        self._long = blake2b(key=key, digest_size=16)
+        self._known: dict[bytes, tuple[int, tuple[str, ...]]] = {}
         self._seed = int.from_bytes(blake2b(pepper, digest_size=4, person=b"gauger-sample").digest(), "big")
 
     def of(self, data: bytes) -> int:
@@ -25,6 +29,21 @@ class Prints:
         keyed = self._keyed.copy()
         keyed.update(data)
         return int.from_bytes(keyed.digest(), "big") >> 11 or 1
+
+    def known(self, text: str, read: Callable[[str], tuple[int, tuple[str, ...]]]) -> tuple[int, tuple[str, ...]]:
+        """What `read` says of a text that comes again and again, as a product's instructions do: not read twice.
+
+        What is kept is found by a keyed hash of 128 bits, which no two texts share. There is no text in it.
+        """
+        keyed = self._long.copy()
+        keyed.update(text.encode("utf-8", "surrogatepass"))
+        key = keyed.digest()
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            found = self._known[key] = read(text)
+        return found
 
     def few(self, numbers: Iterable[int], most: int) -> tuple[int, ...]:
         """At most `most` of these numbers, rising: of more, those that a secret order puts first."""
@@ -48,4 +67,10 @@ class Prints:
         if len(data) == 1:
             return data
         seed = self._seed
-        return [piece for _, piece in sorted({(crc32(piece, seed), piece) for piece in data})[:most]]
+        found: list[bytes] = []
+        for _, piece in sorted([(crc32(piece, seed), piece) for piece in data]):
+            if not found or piece != found[-1]:
+                if len(found) == most:
+                    break
+                found.append(piece)
+        return found

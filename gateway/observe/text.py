@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable, Sequence
 from unicodedata import is_normalized, normalize
 
+from ahocorasick_rs import MATCHKIND_LEFTMOST_FIRST, BytesAhoCorasick
+
 __all__ = ["LIMIT", "PIECE", "normal", "pieces", "sample"]
 
 LIMIT = 4096  # characters
@@ -23,6 +25,7 @@ WINDOW = 256
 WINDOWS = 4
 PIECE = 24  # bytes: a shorter sentence is no piece: "yes." and "thank you!" are everybody's
 MAX_PIECES = 64
+EDGES = b" #*>-_=\"'`"
 
 TABLE = bytes(
     0x20 if at in (9, 11, 12) else 10 if at == 13 else 48 if 48 <= at <= 57 else at + 32 if 65 <= at <= 90 else at
@@ -41,9 +44,21 @@ STACK = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 """More combining marks on a letter than any language has (UAX #15, stream-safe format): to sort them takes a time that
 grows with the square of their number. Rows of other signs get shorter too."""
 
-ENDS = ((b". ", b".\n"), (b"? ", b"?\n"), (b"! ", b"!\n"))
-WIDE_ENDS = tuple((mark.encode(), mark.encode() + b"\n") for mark in "。।؟۔?!")
+ENDS = (b"\n", b". ", b"? ", b"! ")
+WIDE_ENDS = tuple(mark.encode() for mark in "。।؟۔?!")
 """The normal form makes a full-width mark an ASCII one, which no blank follows."""
+
+
+def _search(entries: Sequence[bytes]) -> Callable[[bytes], list[tuple[int, int, int]]]:
+    """(number of the entry, start, end) of each match that overlaps none before it.
+
+    For a few short entries the automaton compares 16 bytes at a time: a tenth of the time of as many `bytes.find`.
+    """
+    return BytesAhoCorasick(entries, matchkind=MATCHKIND_LEFTMOST_FIRST).find_matches_as_indexes
+
+
+CUTS, WIDE_CUTS = _search(ENDS), _search(ENDS + WIDE_ENDS)
+DOUBLE = _search((b"  ",))
 
 
 def sample(texts: Sequence[str], place: Callable[[bytes], int]) -> str:
@@ -105,17 +120,20 @@ def normal(text: str) -> bytes:
             text = normalize("NFKC", STACK.sub(r"\1", text))
         text = text.lower()
     data = text.encode("utf-8", "surrogatepass").translate(TABLE)
-    while b"  " in data:
+    while DOUBLE(data):
         data = data.replace(b"  ", b" ")
     return data
 
 
 def pieces(data: bytes) -> list[bytes]:
     """The lines and sentences of a text in normal form that are at least `PIECE` bytes long; at most 64, in order."""
-    for old, new in ENDS:
-        data = data.replace(old, new)
-    if not data.isascii():
-        for old, new in WIDE_ENDS:
-            data = data.replace(old, new)
-    found = [line.strip(b" #*>-_=\"'`") for line in data.split(b"\n") if len(line) >= PIECE]
-    return [line for line in found if len(line) >= PIECE][:MAX_PIECES]
+    found: list[bytes] = []
+    start = 0
+    for at, _, end in (*(CUTS if data.isascii() else WIDE_CUTS)(data), (0, 0, len(data) + 1)):
+        stop = end if at >= len(ENDS) else end - 1  # without the blank or the line's end
+        if stop - start >= PIECE:
+            line = data[start:stop].strip(EDGES)
+            if len(line) >= PIECE:
+                found.append(line)
+        start = end
+    return found[:MAX_PIECES]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from gateway.observe import Observation, Prints
 from gateway.observe.features import MAX_ASKS, MAX_BIASED, MAX_PIECES, features
 from gateway.observe.params import spelled, vector
+from gateway.observe.phrases import MARKS
+from gateway.observe.text import normal
 from gateway.observe.wire import Wire, form_of, from_wire
 from gateway.protocols import Call
 
@@ -326,3 +328,17 @@ def test_decoys_do_not_push_a_walk_through_the_vocabulary_out_of_sight() -> None
     bias = asks("x", logit_bias={**decoys, **walked}).bias
     assert len(bias) == 64
     assert sum(token >= 50_000 for token in bias) > 30
+
+
+def test_what_a_system_text_says_is_the_same_however_often_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is remembered by a hash, for a bounded number of texts, and without a word of it."""
+    monkeypatch.setattr("gateway.observe.prints.KNOWN", 3)
+    prints = Prints(b"p")
+    texts = [f"You are the helper of shop {word}. Think step by step." for word in ("one", "two", "six", "ten", "one")]
+    for text in (*texts, *texts):
+        body = {"model": "m", "messages": [{"role": "system", "content": text}, {"role": "user", "content": "Hello"}]}
+        found = sent(body, prints=prints).seen
+        assert found == sent(body, prints=Prints(b"p")).seen
+        assert found.system == prints.of(normal(text)) and found.marks["reasons"] == 1
+        assert len(prints._known) <= 3 and all(len(key) == 16 for key in prints._known)
+    assert {mark for _, said in prints._known.values() for mark in said} <= set(MARKS)
