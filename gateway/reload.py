@@ -70,7 +70,8 @@ class Reloader:
         """Looks every `interval` seconds, 0 = only when asked. A long accounts file is read in a thread."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), interval or None)
+                async with asyncio.timeout(interval or None):  # `wait_for` may take a cancellation for its time-out
+                    await self._asked.wait()
             force = self._asked.is_set()
             self._asked.clear()
             async with self._one:
