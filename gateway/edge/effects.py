@@ -53,7 +53,8 @@ async def delay(x: Exchange, effects: Effects, admission: Admission) -> None:
                 return
             x.body = x.body or b""  # what is heard of the channel here, the app doesn't hear again
             with suppress(TimeoutError):
-                await asyncio.wait_for(x.gone(), wait)
+                async with asyncio.timeout(wait):
+                    await x.gone()
                 raise ClientGone
         finally:
             x.timings["delay"] = perf_counter_ns() - started
