@@ -148,7 +148,8 @@ class Engine:
         recorded = {name: at for at, name in enumerate(self.slots) if names[name].level == "reading" and name in rows}
         self._recorded = dict.fromkeys(recorded, 0.0)
         self._told = _picked(tuple(recorded.values()))
-        self._untold = _picked(tuple(at for name, at in recorded.items() if names[name].missing))
+        self._may_be_absent = [name for name in recorded if names[name].missing]
+        self._absent = _picked([recorded[name] for name in self._may_be_absent])
         self.reflects = bool(self._answered.rules)
         self.judges = bool(self.cards or self._asked.rules)
         self.empty = not (self.judges or self.reflects)
@@ -174,8 +175,11 @@ class Engine:
         """The readings among the values, for the record."""
         told = self._recorded.copy()
         told.update(zip(self._recorded, self._told(values), strict=True))
-        if None in self._untold(values):
-            return {name: value for name, value in told.items() if value is not None}
+        absent = self._absent(values)
+        if None in absent:
+            for name, value in zip(self._may_be_absent, absent, strict=True):
+                if value is None:
+                    del told[name]
         return told
 
     def score(self, values: Values, entity: str = "account") -> Scores:

@@ -27,7 +27,17 @@ requests = thousandths(generating)
 """
 COUNT = "VALUE = counts[AT]"
 SHARE = "VALUE = counts[AT] / counts[OF] if counts[OF] else None"
-SHARE_OF_ALL = "VALUE = counts[AT] / generating if generating else None"
+SHARES_OF_ALL = """
+if generating:
+    SHARES
+else:
+    NONE
+"""
+SHARE_OF_ALL = """
+VALUE = counts[AT]
+if VALUE:
+    VALUE = thousandths(VALUE / generating)
+"""
 ROUND = """
 if VALUE:
     VALUE = thousandths(VALUE)
@@ -40,6 +50,8 @@ def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) 
     thousandths_ = emit.bind(thousandths, thousandths)
     body = filled(f"inputs = values\n{BEGIN}", thousandths=thousandths_)
     results: list[ast.expr] = []
+    shares: list[ast.stmt] = []
+    none: list[ast.stmt] = []
     for at, name in enumerate(slots.names):
         if name not in rows:
             results.append(ast.Constant(None))
@@ -49,10 +61,13 @@ def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) 
         if read is generating:
             results.append(ast.Name("requests", ast.Load()))
             continue
+        if isinstance(read, Share) and read.of is None:
+            shares += filled(SHARE_OF_ALL, VALUE=value, AT=ast.Constant(read.hits), thousandths=thousandths_)
+            none += filled("VALUE = None", VALUE=value)
+            results.append(ast.Name(value, ast.Load()))
+            continue
         if isinstance(read, Count):
             body += filled(COUNT, VALUE=value, AT=ast.Constant(read.at))
-        elif isinstance(read, Share) and read.of is None:
-            body += filled(SHARE_OF_ALL, VALUE=value, AT=ast.Constant(read.hits))
         elif isinstance(read, Share):
             body += filled(SHARE, VALUE=value, AT=ast.Constant(read.hits), OF=ast.Constant(read.of))
         elif read is not None:
@@ -62,5 +77,7 @@ def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) 
         if names[name].level == "reading" and names[name].kind == "number":
             body += filled(ROUND, VALUE=value, thousandths=thousandths_)
         results.append(ast.Name(value, ast.Load()))
+    if shares:
+        body += filled(SHARES_OF_ALL, SHARES=shares, NONE=none)
     body.append(ast.Return(ast.List(results, ast.Load())))
     return cast(Callable[[Inputs], Values], function(emit, "values", body, ()))

@@ -13,7 +13,8 @@ def hundredths(x: float) -> float:
     """`round(x, 2)`."""
     scaled = x * 100.0
     whole = scaled + 6755399441055744.0 - 6755399441055744.0
-    if whole and -0.499 < scaled - whole < 0.499 and -4398046511104.0 < scaled < 4398046511104.0:
+    off = scaled - whole
+    if whole and off * off < 0.249 and scaled * scaled < 1.9342813113834067e25:
         return whole / 100.0
     return round(x, 2)
 
@@ -22,6 +23,7 @@ def thousandths(x: float) -> float:
     """`round(x, 3)`."""
     scaled = x * 1000.0
     whole = scaled + 6755399441055744.0 - 6755399441055744.0
-    if whole and -0.499 < scaled - whole < 0.499 and -4398046511104.0 < scaled < 4398046511104.0:
+    off = scaled - whole
+    if whole and off * off < 0.249 and scaled * scaled < 1.9342813113834067e25:
         return whole / 1000.0
     return round(x, 3)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from gateway.policy.cards import REQUESTS, STRONG, WITNESSES, Scores
 from gateway.policy.conditions.compiler import function
-from gateway.policy.conditions.emit import Emitter, Slots, all_of, constant, load, may_overflow, within
+from gateway.policy.conditions.emit import Emitter, Slots, all_of, constant, may_overflow, within
 from gateway.policy.conditions.expressions import Arithmetic, Node
 from gateway.policy.evidence import FEW, FLOOR, HALF, weigher
 from gateway.policy.model import Evidence, ListOf, Scorecard
@@ -25,12 +25,29 @@ Values = list[Any]
 Found = tuple[dict[str, float], dict[str, float], int, bool]
 """dB of each line that counts something and of each family; how many of these are strong, and one a witness."""
 
-SUPPORT = "SUPPORT = OF / (OF + HALF) if OF and OF > 0.0 else 0.0"
 NEEDED = """
 needed = False
 CONDITION
 if not needed:
     return None
+"""
+RATE = """
+if HITS and OF and OF > 0.0:
+    db = OF / (OF + FEW) * weigh(HITS, OF)
+    ADD
+"""
+UNQUIET = """
+if OF and OF > 0.0:
+    db = OF / (OF + FEW) * weigh(HITS or 0.0, OF)
+    ADD
+"""
+READ = """
+if THERE:
+    x = VALUE * 1.0
+    CURVE
+    if db and requests > 0.0:
+        db *= requests / (requests + (HALF if db > 0.0 else FEW))
+        ADD
 """
 ADD = """
 if db < LEAST:
@@ -42,27 +59,17 @@ if db:
     FOUND.append(db)
     LIFT
 """
+ADD_FOR = """
+if db > 0.0:
+    if db > CEILING:
+        db = CEILING
+    counted[LINE] = hundredths(db)
+    FOUND.append(db)
+    LIFT
+"""
 LIFT = """
 if db > ORDINARY and db > LIFTED:
     LIFTED = db
-"""
-RATE = """
-if OF and HITS:
-    db = SUPPORT * weigh(HITS, OF)
-    ADD
-"""
-UNQUIET = """
-if OF:
-    db = SUPPORT * weigh(HITS or 0.0, OF)
-    ADD
-"""
-READ = """
-if THERE:
-    x = VALUE * 1.0
-    CURVE
-    if db:
-        db *= LITTLE if db > 0.0 else MUCH
-        ADD
 """
 SEGMENT = "db = Y + RISE * (x - X) / RUN"
 GATHER = """
@@ -125,7 +132,6 @@ class _Writer:
         self.emit = emit
         self.parsed = parsed
         self.families = tuple(dict.fromkeys(line.family for line in card.evidence))
-        self.supports: dict[tuple[str, float], ast.stmt] = {}
 
     def function(self) -> Callable[[Values], Found | None]:
         """The function of the values; None where the card's `needs` is not true."""
@@ -134,12 +140,11 @@ class _Writer:
         lines = [each for line in self.card.evidence for each in self.line(line)]
         ends = [each for at in range(len(self.families)) for each in self.gather(at)]
         made = ["counted = {}", "sums = {}", "strong = 0", "witness = False"]
-        for at in range(len(self.families)):
-            made += [f"found{at} = []", f"lifted{at} = 0.0"]
+        made += [f"found{at} = []" for at in range(len(self.families))]
+        made += [f"lifted{at} = 0.0" for at in range(len(self.families)) if self.lifts(at)]
         body: list[ast.stmt] = [
             *needs,
             *requests,
-            *self.supports.values(),
             *filled("\n".join(made)),
             *lines,
             *ends,
@@ -149,14 +154,6 @@ class _Writer:
         places = ast.Tuple([ast.Name(f"v{at}", ast.Store()) for at in range(size)], ast.Store())
         body.insert(0, ast.Assign([places], filled_value("values[:SIZE]", SIZE=constant(size))))
         return cast(Callable[[Values], Found | None], function(self.emit, "scorecard", body, ()))
-
-    def support(self, of: str, half: float) -> ast.expr:
-        """How much of the evidence of so many requests counts: `evidence.support`, worked out once."""
-        if (of, half) not in self.supports:
-            name = f"support{len(self.supports)}"
-            made = filled(SUPPORT, SUPPORT=name, OF=of, HALF=constant(half))
-            self.supports[of, half] = made[0]
-        return load(f"support{list(self.supports).index((of, half))}")
 
     def needs(self) -> list[ast.stmt]:
         node = self.parsed[self.card.needs]
@@ -181,7 +178,7 @@ class _Writer:
             RATE if quiet else UNQUIET,
             HITS=hits,
             OF=of,
-            SUPPORT=self.support(of, FEW),
+            FEW=constant(FEW),
             weigh=self.emit.bind(weigher(line.null, line.alternative), ("weigh", line.null, line.alternative)),
             ADD=self.add(line),
         )
@@ -189,14 +186,18 @@ class _Writer:
     def read(self, line: Evidence) -> list[ast.stmt]:
         node = self.parsed[line.text]
         there, value = self.emit.value(node)
-        there = there if isinstance(node, Arithmetic) else [*there, within(value)]
+        if not isinstance(node, Arithmetic):
+            first, level = line.points[0]
+            if not level:  # found out before anything else of it is
+                there.append(ast.Compare(value, [ast.Gt()], [constant(first)]))
+            there.append(within(value))
         found = filled(
             READ,
             THERE=all_of(there),
             VALUE=value,
             CURVE=curve(line.points),
-            LITTLE=self.support("requests", HALF),
-            MUCH=self.support("requests", FEW),
+            HALF=constant(HALF),
+            FEW=constant(FEW),
             ADD=self.add(line),
         )
         return [self.emit.attempt(found, [ast.Pass()])] if may_overflow(node) else found
@@ -210,13 +211,20 @@ class _Writer:
         at, ordinary = self.families.index(line.family), self.card.families[line.family].ceiling
         lifted = f"lifted{at}"
         return filled(
-            ADD,
+            ADD if line.floor else ADD_FOR,
             LEAST=constant(line.floor),
             CEILING=constant(line.ceiling),
             LINE=constant(line.id),
             FOUND=f"found{at}",
             hundredths=self.emit.bind(hundredths, hundredths),
             LIFT=filled(LIFT, ORDINARY=constant(ordinary), LIFTED=lifted) if line.ceiling > ordinary else [],
+        )
+
+    def lifts(self, at: int) -> bool:
+        """Whether a line of this family may pass its ceiling."""
+        name = self.families[at]
+        return any(
+            each.family == name and each.ceiling > self.card.families[name].ceiling for each in self.card.evidence
         )
 
     def gather(self, at: int) -> list[ast.stmt]:
@@ -230,7 +238,7 @@ class _Writer:
             gathered=self.emit.bind(gathered, gathered),
             ORDINARY=constant(kind.ceiling),
             CORRELATION=constant(kind.correlation),
-            LIFTED=f"lifted{at}",
+            LIFTED=f"lifted{at}" if self.lifts(at) else constant(0.0),
             STRONG=constant(STRONG),
             WITNESS=filled("witness = True") if name in WITNESSES else [],
         )
