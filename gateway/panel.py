@@ -6,6 +6,7 @@ on the way leaves the old one as it was.
 """
 
 from collections.abc import Mapping
+from itertools import compress
 from math import exp
 from struct import Struct
 
@@ -58,7 +59,8 @@ class Panel:
         self._day, self._week, self._looked, self._fresh, self._apart, self._novel = (
             places["", name] for name, _ in SHARED
         )
-        self._ends = [sum(1 for each in ordered if ORDER.index(each[2]) <= at) for at in range(3)]
+        self._spans = [ORDER.index(span) for _, _, span in ordered]
+        self._places = range(len(ordered))
         self._stamps, self._counters, self._sketch = stamps, len(ordered), sketch
         self._head = Struct(f"<B{stamps}q{len(ordered)}f")
         self.size = self._head.size + sketch
@@ -105,14 +107,10 @@ class Panel:
         else:
             slab.since = elapsed
             times[0] = slab.now = now
-            hours, days, weeks = self._ends
-            hour, day, week = exp(-elapsed / HOUR), exp(-elapsed / DAY), exp(-elapsed / WEEK)
-            slab.counts = [  # most counts of most accounts are 0
-                *[count and count * hour for count in counts[:hours]],
-                *[count and count * day for count in counts[hours:days]],
-                *[count and count * week for count in counts[days:weeks]],
-                *counts[weeks:],
-            ]
+            left = (exp(-elapsed / HOUR), exp(-elapsed / DAY), exp(-elapsed / WEEK), 1.0)
+            spans = self._spans
+            for place in compress(self._places, counts):  # most counts of most accounts are 0
+                counts[place] *= left[spans[place]]
         return slab
 
     def pack(self, slab: Slab) -> bytes:

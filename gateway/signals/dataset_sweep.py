@@ -15,8 +15,6 @@ source       Flajolet, On adaptive sampling (1990); the sweep of Tramer et al. 2
 
 from collections.abc import Callable
 
-from gateway.identity import Caller
-from gateway.observe import Observation
 from gateway.signals import Read, Signal, Slab
 
 __all__ = ["DatasetSweep"]
@@ -28,9 +26,6 @@ class DatasetSweep(Signal):
     code = "C2"
     family = "content"
     monotone = False
-
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        """The row's own sample of asks has been stepped."""
 
     def readings(self) -> tuple[Read, ...]:
         return (

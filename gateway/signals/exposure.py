@@ -16,7 +16,6 @@ source       Muennighoff et al., s1: 1,000 traces make a reasoning model; Alpaca
 
 from typing import ClassVar
 
-from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.signals import GENERATES, Ended, Read, Signal, Slab, Span, share, worthwhile
 
@@ -38,9 +37,6 @@ class Exposure(Signal):
         ("thousands", "ever"),
         ("rest", "ever"),  # below a thousand: a 32-bit float counts singly to 16 million
     )
-
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        """Nothing has been taken yet."""
 
     def ended(self, slab: Slab, seen: Observation, end: Ended) -> None:
         if not end.ok or seen.op not in GENERATES:

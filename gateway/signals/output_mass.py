@@ -14,7 +14,6 @@ source       reasoning traces of 2,000 and more tokens in s1K and OpenThoughts; 
 
 from typing import ClassVar
 
-from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.signals import GENERATES, Ended, Read, Signal, Slab, Span, share, worthwhile
 
@@ -36,9 +35,6 @@ class OutputMass(Signal):
         ("long", "week"),
         ("worth", "week"),
     )
-
-    def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
-        """Nothing has been answered yet."""
 
     def ended(self, slab: Slab, seen: Observation, end: Ended) -> None:
         if not end.ok or seen.op not in GENERATES:
