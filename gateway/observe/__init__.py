@@ -54,8 +54,8 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     asks: tuple[int, ...] = ()  # fingerprints (53 bits, keyed) of what is asked afresh; of a batch the lowest 16
     distinct: int = 0  # different asks: 1, or of several prompts and of a batch how many
     pieces: tuple[int, ...] = ()  # of at most four of its lines or sentences
-    head: int = 0  # of its first three words; of a batch the commonest, as with the next three
-    tail: int = 0  # of its last three words
+    head: int = 0  # of its first 12 bytes; of a batch the commonest, as with the next three
+    tail: int = 0  # of its last 9 bytes
     system: int = 0  # of what the system says
     params: int = 0  # of the parameters' names and values
     said: int = 0  # of the first of the pieces that the last answer in the history is remembered by

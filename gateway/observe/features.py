@@ -21,10 +21,11 @@ __all__ = ["MAX_ASKS", "MAX_BIASED", "MAX_PIECES", "Features", "features"]
 MAX_ASKS = 16  # fingerprints of asks an observation
 MAX_PIECES = 4  # fingerprints of pieces an observation
 MAX_BIASED = 64  # token ids an observation
-FRAME = 3  # words that make a head or a tail
-WIDEST = 512  # bytes of it
+HEAD = 12  # bytes that a frame is told by: some are no longer than a tag or a label, and few questions share as many
+TAIL = 9
+WIDEST = 64  # bytes that are looked at for them, blanks aside
 BLANKS = b" \n"  # whoever adds some asks the same
-LETTERS = 24  # bytes of it where it isn't ASCII: some scripts set no blanks, and a sentence is one word
+LETTERS = 24  # bytes of either where it isn't ASCII: eight characters of some scripts
 WIDE = 5  # alternatives a token: more than these serve no confidence; OpenAI's completions give no more
 TINY = 2  # tokens: an answer that is nothing but the next token
 TESTS = frozenset(bank.id for bank in BANKS if bank.kind == "test")
@@ -37,8 +38,8 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     asks: tuple[int, ...] = ()  # of the fresh text, whole, without its blanks; of several prompts each its own
     distinct: int = 0  # of those prompts, different ones
     pieces: tuple[int, ...] = ()  # of its lines and sentences, a sample that is the same wherever they stand
-    head: int = 0  # of its first three words, or 24 bytes
-    tail: int = 0  # of its last three words, or 24 bytes
+    head: int = 0  # of its first 12 bytes; 24 where they aren't ASCII
+    tail: int = 0  # of its last 9 bytes; 24 where they aren't ASCII
     system: int = 0  # of what the system says
     said: int = 0  # of the first of the pieces that the last answer in the history is remembered by
     params: int = 0
@@ -72,10 +73,9 @@ def features(call: Call, prints: Prints) -> Features:
         else:
             asks, distinct = (prints.of(data.translate(None, BLANKS)),), 1
         worded = bool(data) and not data.isspace()
-        words = b" ".join(data[:WIDEST].split(None, FRAME)[:FRAME])
-        head = prints.of(words if words.isascii() else words[:LETTERS])
-        words = b" ".join(data[-WIDEST:].rsplit(None, FRAME)[-FRAME:])
-        tail = prints.of(words if words.isascii() else words[-LETTERS:])
+        begins, ends = data[:WIDEST].lstrip()[:LETTERS], data[-WIDEST:].rstrip()[-LETTERS:]
+        head = prints.of(begins[:HEAD] if begins.isascii() else begins)
+        tail = prints.of(ends[-TAIL:] if ends.isascii() else ends)
         if not found:
             found = asks[:1]
     system = 0
@@ -123,6 +123,8 @@ def _shape(call: Call, marks: dict[str, int], worded: bool) -> None:
         marks["empty"] = 1
     if call.user:
         marks["named"] = 1
+    if call.system:
+        marks["instructed"] = 1
     if call.logprobs is not None:
         marks["logprobs"] = 1
         if call.logprobs > WIDE:

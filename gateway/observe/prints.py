@@ -7,6 +7,7 @@ probability of some 1 %. Without the key nobody can make texts that collide, nor
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from itertools import repeat
 from zlib import crc32
 
 __all__ = ["Prints"]
@@ -66,9 +67,8 @@ class Prints:
         """
         if len(data) == 1:
             return data
-        seed = self._seed
         found: list[bytes] = []
-        for _, piece in sorted([(crc32(piece, seed), piece) for piece in data]):
+        for _, piece in sorted(zip(map(crc32, data, repeat(self._seed)), data, strict=False)):
             if not found or piece != found[-1]:
                 if len(found) == most:
                     break

@@ -47,6 +47,7 @@ grows with the square of their number. Rows of other signs get shorter too."""
 ENDS = (b"\n", b". ", b"? ", b"! ")
 WIDE_ENDS = tuple(mark.encode() for mark in "。।؟۔?!")
 """The normal form makes a full-width mark an ASCII one, which no blank follows."""
+BLANK = len(ENDS)  # of both: so many end with what belongs to no piece
 
 
 def _search(entries: Sequence[bytes]) -> Callable[[bytes], list[tuple[int, int, int]]]:
@@ -129,11 +130,20 @@ def pieces(data: bytes) -> list[bytes]:
     """The lines and sentences of a text in normal form that are at least `PIECE` bytes long; at most 64, in order."""
     found: list[bytes] = []
     start = 0
-    for at, _, end in (*(CUTS if data.isascii() else WIDE_CUTS)(data), (0, 0, len(data) + 1)):
-        stop = end if at >= len(ENDS) else end - 1  # without the blank or the line's end
-        if stop - start >= PIECE:
-            line = data[start:stop].strip(EDGES)
+    if data.isascii():
+        for _, _, end in CUTS(data):
+            if end - start > PIECE:
+                line = data[start : end - 1].strip(EDGES)
+                if len(line) >= PIECE:
+                    found.append(line)
+            start = end
+    else:
+        for at, _, end in WIDE_CUTS(data):
+            line = data[start : end - 1 if at < BLANK else end].strip(EDGES)
             if len(line) >= PIECE:
                 found.append(line)
-        start = end
+            start = end
+    line = data[start:].strip(EDGES)
+    if len(line) >= PIECE:
+        found.append(line)
     return found[:MAX_PIECES]

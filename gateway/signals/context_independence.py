@@ -1,13 +1,13 @@
 """Pure. C3, context independence: single questions, without a conversation, tools, images or an end user.
 
 measures     the share of generating requests that stand alone (one turn, nothing attached); and the shares that go on
-             with a conversation, that work with tools, that name an end user, that are read as they stream, that have
-             nothing in them. A harvest takes each answer once and never talks about it; people do, and agents work on.
+             with a conversation, that work with tools, that name an end user, that are read as they stream, that come
+             with instructions beside what is asked, that have nothing in them. A harvest takes each answer once and never talks about it; people do, and agents work on.
              And of the conversations whose last answer has a sentence of 40 bytes or more the share where that answer
              was served here in the last day: a made-up history has none that was
 formula      hits / n, decayed
 unit         share of requests
-state        32 bytes
+state        36 bytes
 half-life    4.9 days
 evasion      a made-up history before each prompt: two and more times the input tokens, and the last share shows it; one
              that was served: a call more a row. A made-up user id: free, so naming one acquits of little
@@ -30,6 +30,7 @@ MARKS = {
     "works": ("tool_share", "work with tools", "work with tools"),
     "named": ("named_share", "that name an end user", "name an end user"),
     "streamed": ("streamed_share", "whose answer streams", "stream their answer"),
+    "instructed": ("instructed_share", "that instruct the model beside what is asked", "instruct the model"),
     "empty": ("empty_share", "that ask nothing", "ask nothing"),
 }
 

@@ -1,6 +1,7 @@
 """Pure. C1, template share: how much of what an account asks has one frame, with something changing in it.
 
-measures     the share of generating requests whose fresh text begins, or ends, with the same three words
+measures     the share of generating requests whose fresh text begins with the same 12 bytes, or
+             ends with the same 9
 formula      max(c(head), c(tail)) / n, where c is the count of the commonest (Misra-Gries, 4 slots, decayed)
 unit         share of requests
 state        72 bytes

@@ -116,7 +116,9 @@ PHRASES: Lexicon = {
         "could ask a chatbot; would ask a chatbot; might ask an assistant; could ask an assistant",
         "would ask an assistant; might ask a language; could ask a language; would ask a language",
         "pool of instructions; pool of prompts; conversation in which the user; conversation where the user",
-        "dialogue where the user; dialogue in which the user; evolved version of",
+        "dialogue where the user; dialogue in which the user; evolved version of; you are a data labeler",
+        "function-call answer; corresponding function call; corresponding function-call; suppose you are a human",
+        "first user message; the user's message only; opening message of a user",
     ),
     # Answers to one prompt are held against each other.
     "prefers": listed(
@@ -148,6 +150,7 @@ PHRASES: Lexicon = {
         "violates the principle; breaks the principle; most to least helpful; most helpful to least",
         "critique of the response; critique the response; critique this response; critique the assistant",
         "comparing two ai",
+        "my answer to an instruction; preference annotator; feedback model for; for training a reward model",
     ),
     # One answer is rated or checked.
     "grades": listed(

@@ -341,7 +341,7 @@ WORDS: Lexicon = {
         "the second answer; [[b]]; generation b; response y; answer y; model b's",
     ),
     "numbered": listed(
-        "response 0; answer 0; completion 0; output 0; assistant 0; summary 0; reply 0; response_0; answer_0",
+        "response 0; answer 0; completion 0; output 0; assistant 0; summary 0; reply 0; response_0; answer_0; text 0",
         "completion_0; output_0; response [0; generation 0; response #0; answer #0",
     ),
     "compare": listed(
