@@ -94,10 +94,22 @@ HASHES = read(FILE.read_bytes(), BANKS)
 
 def bank_of(pieces: Sequence[bytes], hashes: Mapping[bytes, str] = HASHES) -> str:
     """The id of the bank that a text's pieces, in its order, come from; empty if from none."""
-    long = [piece for piece in pieces if len(piece) >= LEAST]
-    if len(long) > 2 * SIDE:
-        long = long[:SIDE] + long[-SIDE:]
-    for piece in reversed(long):
+    first: list[bytes] = []
+    at, left = len(pieces), SIDE
+    while at and left:
+        at -= 1
+        piece = pieces[at]
+        if len(piece) >= LEAST:
+            bank = hashes.get(key(piece))
+            if bank is not None:
+                return bank
+            left -= 1
+    for piece in pieces[:at]:
+        if len(piece) >= LEAST:
+            first.append(piece)
+            if len(first) == SIDE:
+                break
+    for piece in reversed(first):
         bank = hashes.get(key(piece))
         if bank is not None:
             return bank

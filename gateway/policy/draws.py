@@ -52,8 +52,6 @@ def cell_key(limit: Limit, caller: Caller, model: str | None) -> str | None:
 
     Every part is length-prefixed, so no two callers can be made to collide.
     """
-    if limit.by == ACCOUNT:  # the commonest, and never missing
-        return f"{limit.id}|{len(caller.account)}:{caller.account}"
     parts = [limit.id]
     for dimension in limit.by:
         if dimension == "key":
@@ -88,16 +86,17 @@ def draws_for(
     draws = []
     if not model and (cost.input or cost.choices):
         model = UNNAMED
+    owner = f"|{len(caller.account)}:{caller.account}"
     for limit in policy.limits_of(caller.plan):
         if shares is not None and limit.id in shares:
             limit = _scaled(limit, shares[limit.id])
         units = _units(limit, cost)
         if units is None:
             continue
-        key = cell_key(limit, caller, model)
+        key = limit.id + owner if limit.by == ACCOUNT else cell_key(limit, caller, model)
         if key is None:
             continue
-        rate, window = limit.rate, 0
+        kind, rate, window = "rate", limit.rate, 0
         if limit.count == "concurrent":
             kind, period = "lease", limit.lease
         elif limit.window == "calendar":
@@ -105,20 +104,10 @@ def draws_for(
             window, end = calendar_window(now, rate.period or "day", policy.timezone)
             period = end - window
         else:
-            kind, period = "rate", PERIODS[rate.period or "min"]
+            period = PERIODS[rate.period or "min"]
+        watched = shadow or limit.shadow
         draws.append(
-            Draw(
-                limit=limit.id,
-                key=key,
-                kind=kind,  # type: ignore[arg-type]
-                unit=limit.count,
-                amount=rate.amount,
-                period=period,
-                capacity=limit.burst,
-                cost=units,
-                window=window,
-                shadow=shadow or limit.shadow,
-            )
+            Draw(limit.id, key, kind, limit.count, rate.amount, period, limit.burst, units, window, watched)  # type: ignore[arg-type]
         )
     return tuple(draws)
 
