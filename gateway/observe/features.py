@@ -28,6 +28,8 @@ BLANKS = b" \n"  # whoever adds some asks the same
 LETTERS = 24  # bytes of either where it isn't ASCII: eight characters of some scripts
 WIDE = 5  # alternatives a token: more than these serve no confidence; OpenAI's completions give no more
 TINY = 2  # tokens: an answer that is nothing but the next token
+BOUNDED = 1024  # tokens: what is shown to people, or routed by, is no longer
+ROOMY = 4096
 TESTS = frozenset(bank.id for bank in BANKS if bank.kind == "test")
 GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 
@@ -131,8 +133,13 @@ def _shape(call: Call, marks: dict[str, int], worded: bool) -> None:
             marks["wide"] = 1
     if call.n > call.prompts:
         marks["choices"] = 1
-    if call.max_tokens is not None and call.max_tokens <= TINY:
-        marks["tiny"] = 1
+    if call.max_tokens is not None:
+        if call.max_tokens <= BOUNDED:
+            marks["bounded"] = 1
+            if call.max_tokens <= TINY:
+                marks["tiny"] = 1
+        elif call.max_tokens >= ROOMY:
+            marks["roomy"] = 1
     if call.bias:
         marks["biased"] = 1
     if call.temperature == 0.0:

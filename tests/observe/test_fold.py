@@ -117,7 +117,7 @@ def test_an_upload_is_observed_as_the_sum_of_its_lines() -> None:
     seen = upload(bodies)
     assert (seen.op, seen.lines, seen.n, seen.messages, seen.max_tokens) == ("batch", 5, 5, 10, 102)
     assert (seen.distinct, len(seen.asks), seen.bias) == (5, 5, (0, 1, 2, 3, 4))
-    assert seen.marks == {"biased": 5, "instructed": 5, "named": 5, "one_shot": 5}
+    assert seen.marks == {"biased": 5, "bounded": 5, "instructed": 5, "named": 5, "one_shot": 5}
     assert seen.system == features(Call(op="chat", model="m", body={}, system=("be brief.",)), PRINTS).system
     assert seen.user == features(Call(op="chat", model="m", body={}, user="u"), PRINTS).user
 
@@ -129,5 +129,5 @@ def test_a_batch_in_one_body_is_the_same_sum() -> None:
     ]
     body = orjson.dumps({"requests": lines})
     seen = from_wire("POST", "/v1/messages/batches", [(b"content-type", b"application/json")], body, PRINTS).seen
-    assert (seen.op, seen.lines, seen.distinct, seen.marks) == ("batch", 3, 2, {"one_shot": 3})
+    assert (seen.op, seen.lines, seen.distinct, seen.marks) == ("batch", 3, 2, {"bounded": 3, "one_shot": 3})
     assert seen.asks == tuple(sorted({*of("Why is it so?").asks, *of("Who was it?").asks}))
