@@ -32,6 +32,7 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """OpenAI's documented defaults; a field that is null says the same as none."""
 
+SHORT = frozenset({bool, int, float, type(None)})  # at most 24 characters: integers have 64 bits (`wire/json.py`)
 MAX_NAMES = 64
 MAX_VALUE = 64  # characters of a value or a name
 
@@ -43,10 +44,13 @@ def vector(body: Mapping[str, Any]) -> bytes:
         if name in CONTENT:
             continue
         value = body[name]
-        if type(value) is dict:
+        kind = type(value)
+        if kind is dict:
             names = [key for key in sorted(value)[:MAX_NAMES] if key not in CONTENT]
             inner = ",".join([f"{key[:MAX_VALUE]}={_plain(value[key])}" for key in names])
             parts.append(f"{name[:MAX_VALUE]}{{{inner}}}")
+        elif kind in SHORT:
+            parts.append(f"{name[:MAX_VALUE]}={value!r}")
         else:
             parts.append(f"{name[:MAX_VALUE]}={_plain(value)}")
     return ";".join(parts).encode("utf-8", "surrogatepass")

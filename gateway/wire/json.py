@@ -1,7 +1,7 @@
 """Pure. JSON that every reader reads alike, and textual edits that leave all other bytes as they are."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import jiter
@@ -51,7 +51,7 @@ def parse(body: bytes) -> Any:
         place = PLACE.search(message)
         at = f" (byte {_offset(body, int(place[1]), int(place[2]))})" if place else ""
     else:
-        _check(value)
+        _check((value,))
         return value
     if message.startswith("Detected duplicate key"):
         reason = "An object in the body has the same key twice"
@@ -89,31 +89,23 @@ def edit(body: bytes, edits: Mapping[tuple[str, ...], Any]) -> bytes:
     return b"".join((*pieces, body[done:])) if changes else body
 
 
-def _check(value: Any) -> None:
-    """Refuses deep nesting and numbers out of range. One pass, level by level, so that no input overflows the stack."""
-    level: list[Any] = [[value]]
-    depth = 0
-    while level:
-        if depth > MAX_DEPTH:
-            raise _refusal(f"The body is nested deeper than {MAX_DEPTH}.")
-        depth += 1
-        rest = [
-            child
-            for parent in level
-            for child in (parent.values() if type(parent) is dict else parent)
-            if type(child) not in LEAVES
-        ]
-        level = []
-        for child in rest:
-            kind = type(child)
-            if kind is int:
-                if not SMALLEST <= child <= LARGEST:
-                    raise _refusal("An integer in the body does not fit 64 bits.")
-            elif kind is float:
-                if child - child != 0:
-                    raise _refusal("A number in the body is too large for a double.")
-            else:
-                level.append(child)
+def _check(values: Iterable[Any], depth: int = 0) -> None:
+    """Refuses deep nesting and numbers out of range. It calls itself `MAX_DEPTH` times at most."""
+    if depth > MAX_DEPTH:
+        raise _refusal(f"The body is nested deeper than {MAX_DEPTH}.")
+    for value in values:
+        kind = type(value)
+        if kind in LEAVES:
+            continue
+        if kind is dict:
+            _check(value.values(), depth + 1)
+        elif kind is list:
+            _check(value, depth + 1)
+        elif kind is int:
+            if not SMALLEST <= value <= LARGEST:
+                raise _refusal("An integer in the body does not fit 64 bits.")
+        elif value - value != 0:
+            raise _refusal("A number in the body is too large for a double.")
 
 
 def _offset(body: bytes, line: int, column: int) -> int:
