@@ -6,7 +6,7 @@ on the way leaves the old one as it was.
 """
 
 from collections.abc import Mapping
-from itertools import compress
+from itertools import compress, pairwise
 from math import exp
 from struct import Struct
 
@@ -59,8 +59,8 @@ class Panel:
         self._day, self._week, self._looked, self._fresh, self._apart, self._novel = (
             places["", name] for name, _ in SHARED
         )
-        self._spans = [ORDER.index(span) for _, _, span in ordered]
-        self._places = range(len(ordered))
+        ends = [sum(1 for each in ordered if ORDER.index(each[2]) < at) for at in range(4)]
+        self._spans = [(range(first, end), first) for first, end in pairwise(ends)]
         self._stamps, self._counters, self._sketch = stamps, len(ordered), sketch
         self._head = Struct(f"<B{stamps}q{len(ordered)}f")
         self.size = self._head.size + sketch
@@ -107,10 +107,10 @@ class Panel:
         else:
             slab.since = elapsed
             times[0] = slab.now = now
-            left = (exp(-elapsed / HOUR), exp(-elapsed / DAY), exp(-elapsed / WEEK), 1.0)
-            spans = self._spans
-            for place in compress(self._places, counts):  # most counts of most accounts are 0
-                counts[place] *= left[spans[place]]
+            for (places, first), span in zip(self._spans, (HOUR, DAY, WEEK), strict=True):
+                left = exp(-elapsed / span)
+                for place in compress(places, counts[first:]):  # half of the counts of most accounts are 0
+                    counts[place] *= left
         return slab
 
     def pack(self, slab: Slab) -> bytes:

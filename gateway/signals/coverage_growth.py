@@ -41,25 +41,27 @@ class CoverageGrowth(Signal):
     def asked(self, slab: Slab, seen: Observation, who: Caller) -> None:
         if seen.op not in GENERATES or not seen.pieces or slab.again:
             return
-        period = slab.now // WEEK
-        if period != slab.times[self.when[0]]:
-            PIECES.turn(slab.bytes, self.start)
-            slab.times[self.when[0]] = period
+        data, counts, start = slab.bytes, slab.counts, self.start
+        period, stepped = self.when
+        if slab.now // WEEK != slab.times[period]:
+            PIECES.turn(data, start)
+            slab.times[period] = slab.now // WEEK
         new, looked = self.at
         weight = slab.weight / len(seen.pieces)
+        decay = 0.0  # of the frames, at the first piece that came before
         for piece in seen.pieces:
-            stands = weight * PIECES.one_in(slab.bytes, self.start)
-            before = PIECES.add(slab.bytes, self.start, piece)
+            stands = weight * PIECES.one_in(data, start)
+            before = PIECES.add(data, start, piece)
             if before is None:
                 continue
             if before:
-                decay = faded(slab, self.when[1], WEEK)
-                count = FRAMES.add(slab.bytes, self.start + PIECES.size, piece, slab.weight, decay)
+                decay = 1.0 if decay else faded(slab, stepped, WEEK)
+                count = FRAMES.add(data, start + PIECES.size, piece, slab.weight, decay)
                 if count > FRAME * slab.generating:
                     continue
             else:
-                slab.counts[new] += stands
-            slab.counts[looked] += stands
+                counts[new] += stands
+            counts[looked] += stands
 
     def readings(self) -> tuple[Read, ...]:
         new, looked = self.at
