@@ -84,21 +84,31 @@ def draws_for(
     was used before the throttle stays used.
     """
     draws = []
-    if not model and (cost.input or cost.choices):
+    written = cost.choices
+    told = written or cost.input  # else no tokens are read or written: a token limit has nothing to say
+    if told and not model:
         model = UNNAMED
     owner = f"|{len(caller.account)}:{caller.account}"
     for limit in policy.limits_of(caller.plan):
         if shares is not None and limit.id in shares:
             limit = _scaled(limit, shares[limit.id])
-        units = _units(limit, cost)
-        if units is None:
+        count, kind, window, units = limit.count, "rate", 0, 1
+        if count == "requests":
+            units = cost.requests
+        elif count == "concurrent":
+            kind = "lease"
+        elif not told or (not written and count == "tokens.output"):
             continue
+        elif count == "tokens.input":
+            units = cost.input
+        else:
+            units = _reserve(limit, cost) + (cost.input if count == "tokens.total" else 0)
         key = limit.id + owner if limit.by == ACCOUNT else cell_key(limit, caller, model)
         if key is None:
             continue
-        kind, rate, window = "rate", limit.rate, 0
-        if limit.count == "concurrent":
-            kind, period = "lease", limit.lease
+        rate = limit.rate
+        if kind == "lease":
+            period = limit.lease
         elif limit.window == "calendar":
             kind = "quota"
             window, end = calendar_window(now, rate.period or "day", policy.timezone)
@@ -106,31 +116,13 @@ def draws_for(
         else:
             period = PERIODS[rate.period or "min"]
         watched = shadow or limit.shadow
-        draws.append(
-            Draw(limit.id, key, kind, limit.count, rate.amount, period, limit.burst, units, window, watched)  # type: ignore[arg-type]
-        )
+        draws.append(Draw(limit.id, key, kind, count, rate.amount, period, limit.burst, units, window, watched))  # type: ignore[arg-type]
     return tuple(draws)
 
 
 def _scaled(limit: Limit, share: float) -> Limit:
     rate = msgspec.structs.replace(limit.rate, amount=max(1, int(limit.rate.amount * share)))
     return msgspec.structs.replace(limit, rate=rate, burst=max(1, int(limit.burst * share)))
-
-
-def _units(limit: Limit, cost: Cost) -> int | None:
-    count = limit.count
-    if count == "concurrent":
-        return 1
-    if count == "requests":
-        return cost.requests
-    if not cost.input and not cost.choices:
-        return None  # no tokens are read or written: a token limit has nothing to say
-    if count == "tokens.input":
-        return cost.input
-    reserved = _reserve(limit, cost)
-    if count == "tokens.output":
-        return reserved if cost.choices else None
-    return cost.input + reserved
 
 
 def _reserve(limit: Limit, cost: Cost) -> int:
