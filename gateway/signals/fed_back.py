@@ -2,7 +2,8 @@
 
 measures     the share of single questions of which a sentence stood in an answer that was served here in the last day,
              to whomever: a prompt evolved by the model, or an answer that it shall judge. A sentence of under 40 bytes,
-             one of seven and more answers, and one that an answer only repeated of its question say nothing
+             one of seven and more answers and answered prompts, and one that an answer only repeated of its question
+             say nothing
 formula      hits / n, decayed; scored by the hierarchical Bayes factor. Of a batch, whose pieces are a sample over its
              lines, as large a share of the single questions as of the pieces
 unit         share of requests

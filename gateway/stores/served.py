@@ -1,8 +1,14 @@
 """Shell. Which answers this process served in the last day: fingerprints of their pieces, in a table of fixed size.
 
 Layout. Rows of 16 places; a piece has one row, by its fingerprint, and any place in it. A place is 24 further bits of
-the fingerprint, the hour in which the piece was last served (13 bits), and in how many answers (3 bits): 5 bytes. There
-is no text in it, and who finds it can't guess any without the deployment's pepper. All steps take the same time.
+the fingerprint, the hour in which the piece was last served (13 bits), and in how many answers and answered prompts (3
+bits): 5 bytes. There is no text in it, and who finds it can't guess any without the deployment's pepper. All steps take
+the same time.
+
+Framing. Who makes the model say a sentence of somebody else's template would have all of that one's prompts look fed
+back. So a prompt that was answered counts like an answer: a sentence that comes back for the seventh time is a frame,
+and a row of a harvest comes back once, or a few times to be judged. Prompts that the model server refuses count
+nothing, else made-up keys could make any sentence a common one.
 
 Room. 16 MiB are 3.3 million places: 838,000 answers of four pieces. A full row loses the piece that was served longest
 ago, and `evicted` counts it: beyond its room the table remembers a shorter time, and nothing else changes. Rows fill
@@ -30,7 +36,7 @@ TAG = 3  # bytes
 PLACE = TAG + 2
 TAGS = 0xFFFFFF  # different ones; 0 is none of them
 CLOCK = 0x1FFF  # hours, modulo
-COMMON = 7  # answers of a day: a sentence that stood in so many is everybody's, and coming back says nothing
+COMMON = 7  # answers and answered prompts: a sentence in so many is everybody's, and coming back says nothing
 RING = 32  # hours whose pieces are counted apart
 
 
@@ -53,13 +59,17 @@ class Served:
     def add(self, pieces: Sequence[int], now: int, asked: Collection[int] = ()) -> None:
         """An answer with these pieces was served at `now` (µs).
 
-        `asked`: pieces of what it answers. An answer that repeats the question brings nothing new: such a piece is
-        taken for a common one, unless an answer has brought it before.
+        `asked`: pieces of what it answers, each of which has come back once more. An answer that repeats the question
+        brings nothing new: such a piece is taken for a common one, unless an answer has brought it before.
         """
         if not self._rows:
             return
         hour = self._turn(now)
         marks = self._marks
+        for piece in asked:
+            place = self._find(*self._at(piece))
+            if place >= 0 and marks[place] & COMMON < COMMON:
+                marks[place] += 1
         for piece in pieces:
             row, tag = self._at(piece)
             place = self._find(row, tag)
@@ -79,7 +89,7 @@ class Served:
             self.pieces += 1
 
     def answers(self, piece: int, now: int) -> int:
-        """In how many answers of the last day this piece stood, `COMMON` for so many or more; 0 = in none."""
+        """In how many answers, and prompts since, this piece stood in the last day, at most `COMMON`; 0 = no answer."""
         if not self._rows:
             return 0
         self._turn(now)

@@ -104,9 +104,28 @@ def test_an_answer_that_repeats_its_question_brings_nothing_new() -> None:
     served = Served()
     served.add([7, 8], NOON, asked=(7,))
     assert served.look(Observation(op="chat", pieces=(7, 8)), NOON) == (1, False)
-    served.add([8], NOON, asked=(8,))  # `repeat what you said` takes nothing back
-    assert served.answers(8, NOON) == 1
+    served.add([8], NOON, asked=(8,))  # `repeat what you said` is one prompt more
+    assert served.answers(8, NOON) == 2
     assert served.look(Observation(op="chat", said=7, answers=1), NOON) == (0, True)
+
+
+def test_nobody_can_be_framed_by_an_answer_that_holds_his_template() -> None:
+    served = Served()
+    served.add([7], NOON)  # who frames has the model say a sentence of a public template
+    template = Observation(op="chat", pieces=(7, 9))
+    found = []
+    for at in range(300):
+        found.append(served.look(template, NOON)[0])
+        served.add([1000 + at], NOON, template.pieces)
+    assert found == [1] * 6 + [0] * 294
+    assert served.look(Observation(op="chat", said=7, answers=1), NOON) == (0, True)
+
+
+def test_prompts_without_an_answer_take_no_evidence_away() -> None:
+    served = Served()
+    served.add([7], NOON)
+    for _ in range(20):  # with keys that the model server refuses
+        assert served.look(Observation(op="chat", pieces=(7,)), NOON) == (1, False)
 
 
 def test_what_is_asked_after_an_answer_is_not_looked_up_and_the_answer_is() -> None:
@@ -148,6 +167,8 @@ def test_it_knows_exactly_what_was_served_in_the_last_day(steps: list[tuple[int,
         latest = max(latest, now // HOUR)
         known = {each: found for each, found in known.items() if latest - found[0] <= 24}
         served.add([FORTY[each] for each in pieces], now, {FORTY[each] for each in asked})
+        for each in asked & known.keys():
+            known[each] = known[each][0], min(known[each][1] + 1, COMMON)
         for each in pieces:
             before = known.get(each, (0, 0))[1]
             known[each] = latest, (before or COMMON) if each in asked else min(before + 1, COMMON)
