@@ -97,7 +97,7 @@ FIELDS: dict[str, Field] = {
     "obs.spelled": Field("int", "", "observation", "parameters that are given and change nothing"),
     "obs.fresh": Field("int", "characters", "observation", "asked afresh"),
     "obs.bank": Field("text", "", "observation", "the public question bank that it comes from"),
-    "obs.bias": Field("list of int", "", "observation", "token ids with a logit bias, at most 64"),
+    "obs.bias": Field("list of int", "", "observation", "fingerprints of token ids with a logit bias, at most 64"),
     "served.returned": Field("int", "pieces", "memory", "of what is asked afresh; in answers that were served of late"),
     "served.continued": Field("bool", "", "memory", "the last answer in the history was served here of late"),
     "batch.*": Field(

@@ -18,6 +18,8 @@ __all__ = ["VERSION", "Fold", "Observation", "Prints", "client_of", "observe", "
 
 VERSION = 2
 MAX_NAME = 128  # characters of a model name; the longest public ones (fine-tunes) have about 90
+MAX_CLIENT = 32  # characters of a product's name; most API keys are longer
+CLIENT_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._+-")
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/@+-")
 
 
@@ -63,7 +65,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     spelled: int = 0  # parameters that are given and change nothing
     fresh: int = 0  # characters asked afresh
     bank: str = ""  # the public question bank that it comes from
-    bias: tuple[int, ...] = ()  # token ids with a logit bias; of more than 64 those that a secret order puts first
+    bias: tuple[int, ...] = ()  # of token ids with a logit bias; of more than 64 the lowest
 
 
 def safe_name(name: str | None) -> str | None:
@@ -74,14 +76,19 @@ def safe_name(name: str | None) -> str | None:
 
 
 def client_of(agent: bytes) -> str:
-    """The product that a User-Agent names first (RFC 9110 section 10.1.5), in lower case, at most 32 characters."""
-    return _product(agent[:128].partition(b"/")[0].partition(b" ")[0])
+    """The product that a User-Agent names first (RFC 9110 section 10.1.5), in lower case.
+
+    `other` for what is no product's name: over 32 characters, or with another one than letters, digits and `._+-`. Some
+    put a key there, or an address for complaints.
+    """
+    word = agent[:128].partition(b"/")[0].partition(b" ")[0]
+    return _product(word) if len(word) <= MAX_CLIENT else "other"
 
 
 @lru_cache(256)
 def _product(word: bytes) -> str:
-    name = word.decode("latin-1").lower()[:32]
-    return name if NAME_CHARACTERS.issuperset(name) else "other"
+    name = word.decode("latin-1").lower()
+    return name if CLIENT_CHARACTERS.issuperset(name) else "other"
 
 
 def observe(route: Route, calls: Sequence[Call], size: int, prints: Prints, agent: bytes = b"") -> Observation:

@@ -20,7 +20,7 @@ __all__ = ["MAX_ASKS", "MAX_BIASED", "MAX_PIECES", "Features", "features"]
 
 MAX_ASKS = 16  # fingerprints of asks an observation
 MAX_PIECES = 4  # fingerprints of pieces an observation
-MAX_BIASED = 64  # token ids an observation
+MAX_BIASED = 64  # fingerprints of token ids an observation
 HEAD = 12  # bytes that a frame is told by: some are no longer than a tag or a label, and few questions share as many
 TAIL = 9
 WIDEST = 64  # bytes that are looked at for them, blanks aside
@@ -49,7 +49,7 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     user: int = 0  # of the end user's name
     fresh: int = 0  # characters of the fresh text
     bank: str = ""  # the public question bank that it comes from
-    bias: tuple[int, ...] = ()  # token ids with a logit bias, those that a secret order puts first
+    bias: tuple[int, ...] = ()  # of token ids with a logit bias: a banned word is text too
     marks: dict[str, int] = {}  # what holds of it
 
 

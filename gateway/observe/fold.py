@@ -69,7 +69,7 @@ class Fold:
         for counts, print_ in zip(self._common, (one.head, one.tail, one.system, one.params), strict=True):
             _count(counts, print_, weight)
         if one.bias:
-            self._bias = self._prints.few({*self._bias, *one.bias}, MAX_BIASED)
+            self._bias = tuple(sorted({*self._bias, *one.bias})[:MAX_BIASED])
         self._spelled = max(self._spelled, one.spelled)
         self._fresh += one.fresh * weight
         if one.bank and (one.bank in self._banks or len(self._banks) < COUNTERS):

@@ -47,11 +47,8 @@ class Prints:
         return found
 
     def few(self, numbers: Iterable[int], most: int) -> tuple[int, ...]:
-        """At most `most` of these numbers, rising: of more, those that a secret order puts first."""
-        found = sorted(numbers)
-        if len(found) > most:
-            found = sorted(sorted(found, key=lambda number: crc32(b"%d" % number, self._seed))[:most])
-        return tuple(found)
+        """The fingerprints of at most `most` of these numbers, rising: of more, the lowest (bottom-k)."""
+        return tuple(sorted({self.of(b"%d" % number) for number in numbers})[:most])
 
     def picks(self, texts: Sequence[str], one_in: int) -> bool:
         """Whether these texts are among the one in so many that are looked at: the same ones always are."""

@@ -162,6 +162,34 @@ def test_no_word_of_an_upload_is_in_what_is_kept_of_it() -> None:
     assert [word for word in c.words if word in kept] == []
 
 
+def test_the_words_of_a_logit_bias_are_fingerprints_and_the_same_ones_of_any_list() -> None:
+    """A token id is a word of a public vocabulary: what a product bans is its own affair."""
+    some = {str(token): -100 for token in range(50_000, 50_040)}
+    more = {str(token): -100 for token in range(50_000, 50_300)}
+    few, many = asks("hi", logit_bias=some), asks("hi", logit_bias=more)
+    assert len(few.bias) == 40 and len(many.bias) == MAX_BIASED
+    assert not {*few.bias, *many.bias} & {*range(50_000, 50_300)}
+    assert {each for each in few.bias if each <= many.bias[-1]} == {*few.bias} & {*many.bias} != set()
+    assert not {*asks("hi", THEIRS, logit_bias=some).bias} & {*few.bias}
+
+
+@pytest.mark.parametrize(
+    ("agent", "client"),
+    [
+        (b"OpenAI/Python 1.99.0", "openai"),
+        (b"libwww-perl/6.72", "libwww-perl"),
+        (b"sk-proj-4f9QxT3BlbkFJ7aR0cWq2ZkLmN8pVtYu", "other"),
+        (b"ann@example.org", "other"),
+        (b"https://example.org", "other"),
+        (b"\xff/1", "other"),
+        (b"", ""),
+    ],
+)
+def test_a_client_is_a_product_and_no_key_or_address(agent: bytes, client: str) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    assert sent(body, CHAT, OURS, (b"user-agent", agent)).seen.client == client
+
+
 def test_what_is_kept_is_bounded() -> None:
     """4 KB, however much is sent; the largest is a logit bias of 64 token ids and a sample of 16 prompts."""
     huge = {
