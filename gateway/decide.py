@@ -251,7 +251,7 @@ def _inputs(
 
 
 def _clamped(seen: Observation, clamp: Mapping[str, Clamped]) -> Observation:
-    """The observation of the request as it will be sent on, as far as its cost depends on it."""
+    """The observation of the request as it is sent on, as far as its cost and its answer depend on it."""
     changes: dict[str, Any] = {name: clamp[name][1] for name in ("n", "max_tokens") if name in clamp}
     if "n" in changes:
         changes["n"] *= seen.prompts
@@ -262,8 +262,8 @@ def settle(
     policy: Policy, state: AccountState, facts: Facts, verdict: Verdict, outcome: Outcome, now: int
 ) -> tuple[AccountState, Reflection]:
     """The state after a request has ended, however it ended, and what the rules of its answer say."""
-    used = _unseen(facts, verdict, outcome) or outcome.usage
-    slab = PANEL.ended(state.signals, verdict.batch or facts.seen, _ended(outcome, used), now)
+    used, sent = _unseen(facts, verdict, outcome) or outcome.usage, _clamped(facts.seen, verdict.effects.clamp)
+    slab = PANEL.ended(state.signals, verdict.batch or sent, _ended(outcome, used), now)
     changes: dict[str, object] = {
         "last": max(state.last, now),
         "limits": outcome.limits,
@@ -279,7 +279,7 @@ def settle(
         paces = {name: pace for name, pace in state.paces.items() if name != model}
         while len(paces) >= MODELS:
             del paces[next(iter(paces))]
-        paces[model] = _learn(state.paces.get(model, Pace()), seen, usage, done=outcome.end == "done")
+        paces[model] = _learn(state.paces.get(model, Pace()), sent, usage, done=outcome.end == "done")
         changes["paces"] = paces
     if outcome.file is not None and outcome.folded is not None:
         files = dict(state.files)

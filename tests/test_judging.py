@@ -345,3 +345,15 @@ def test_what_lasts_survives_the_eviction_of_its_account() -> None:
     for at in range(5):
         ask(f"t{at}", 2, NOW)
     assert (accounts.sanctioned, accounts.evicted_sanctions) == (3, 2)
+
+
+def test_what_a_clamp_took_was_not_taken_by_the_account() -> None:
+    """Of four choices one was sent on: one answer is in the caller's hands, and it is as long as it is."""
+    p = policy("  - {id: one, when: answers_taken >= 0, then: {clamp: {n: 1}}}")
+    asked = msgspec.structs.replace(CHAT, n=4, marks={"one_shot": 1}, asks=(7,), distinct=1)
+    state, verdict = say(p, asked)
+    assert verdict.effects.clamp == {"n": (4, 1)}
+    told = Outcome(end="done", status=200, upstream_status=200, usage=Usage(100, 200, source="upstream"))
+    state, _ = settle(p, state, Facts(CALLER, asked), verdict, told, NOW + SECOND)
+    assert say(p, state=state, now=NOW + SECOND)[1].readings["answers_taken"] == 1.0
+    assert state.paces["m"].p90 == 200  # a choice, not 50: what the next reservation is guessed from

@@ -18,7 +18,7 @@ from gateway.errors import Mistake, Refusal
 from gateway.identity import HEADER_OF, Caller, fit_name, identify, key_digest, network_of
 from gateway.ledger.record import Row, Ruled, Settled
 from gateway.ledger.replay import Judged
-from gateway.ledger.steps import NOBODY, Steps, action_of, refused, score_of, word_of
+from gateway.ledger.steps import NOBODY, Steps, action_of, instead, refused, score_of, word_of
 from gateway.observe import VERSION, Observation, Prints, safe_name
 from gateway.observe.wire import Wire, form_of, from_wire, pieces_of, usage_of
 from gateway.pepper import Pepper
@@ -26,6 +26,7 @@ from gateway.policy.model import Policy
 from gateway.quotas import Drawn
 from gateway.stores.served import Served
 from gateway.telemetry.ids import Ulids
+from gateway.usage import Usage
 
 __all__ = ["PUBLIC_PEPPER", "Player"]
 
@@ -34,6 +35,7 @@ PUBLIC_PEPPER = Pepper(blake2b(b"public", digest_size=32, person=b"gauger-replay
 
 LATEST = 1e11  # s; a `t` beyond it was not in seconds
 LONGEST = 86_400_000  # ms of latency that are believed
+MAX_CALLERS = 10_000  # that are remembered
 MAX_CLAIMS = 10_000  # batches whose file is remembered
 CREDENTIALS = frozenset(HEADER_OF.values())
 UNREAD = "invalid_line"
@@ -128,6 +130,7 @@ class Player:
         self._waiting: list[_Pending] = []
         self._prior = max((card.prior.get("account", 0.0) for card in policy.scorecards), default=0.0)
         self._claims: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._callers: dict[tuple[str, str | None], Caller] = {}
         self._ids = Ulids(lambda: max(0, self.now), self._entropy)
 
     def play(self, data: bytes, place: str) -> bytes:
@@ -146,7 +149,8 @@ class Player:
             self._settle(_Pending(self.now, 0, ruled, drawn, self._refusal(end, wire), logged))
         else:
             latency = min(max(line.latency_ms or 0.0, 0.0), LONGEST)
-            outcome = msgspec.structs.replace(outcome, limits=drawn.readings)
+            usage = instead(outcome.usage, facts, NOTHING, verdict)
+            outcome = msgspec.structs.replace(outcome, usage=usage, limits=drawn.readings)
             when = self.now + round(latency * 1000)
             pieces = self._pieces(line) if 200 <= outcome.upstream_status < 300 else ()
             heapq.heappush(self._waiting, _Pending(when, self.requests, ruled, drawn, outcome, logged, pieces))
@@ -248,25 +252,37 @@ class Player:
 
     def _caller(self, line: _Line, headers: list[tuple[bytes, bytes]]) -> Caller:
         """Who asks: the line's account, as if a trusted header had named it; else whom the credential names."""
-        rules, pepper = self._policy.identity, self._pepper
         name = line.account
         if name is None:
+            rules, pepper = self._policy.identity, self._pepper
             shown = any(header in CREDENTIALS for header, _ in headers)
             if line.key and not shown:
                 headers = [*headers, (b"authorization", b"Bearer " + line.key.encode())]
             _, _, query = line.path.partition("?")
             return identify(headers, query.encode(), line.client_ip, rules, self._directory, pepper)
+        if line.key:  # keys are not remembered
+            return self._named(name, line.key, line.client_ip)
+        caller = self._callers.get((name, line.client_ip))
+        if caller is None:
+            if len(self._callers) >= MAX_CALLERS:
+                self._callers.clear()
+            caller = self._callers[name, line.client_ip] = self._named(name, None, line.client_ip)
+        return caller
+
+    def _named(self, name: str, key: str | None, client_ip: str | None) -> Caller:
+        """The account of this name. Raises Refusal for what is no name."""
+        rules, pepper = self._policy.identity, self._pepper
         if not fit_name(name):
             raise Refusal(
                 "unauthenticated", 401, "invalid_identity_header", "The account has characters that no id has."
             )
-        key = key_digest(pepper.current, line.key)[:16] if line.key else ""
-        network = network_of(pepper.current, line.client_ip) if line.client_ip else ""
+        digest = key_digest(pepper.current, key)[:16] if key else ""
+        network = network_of(pepper.current, client_ip) if client_ip else ""
         entry = self._directory.by_account(name)
         if entry is None:
-            return Caller(name, key, plan=rules.plan, known=True, source="header", network=network)
+            return Caller(name, digest, plan=rules.plan, known=True, source="header", network=network)
         plan = entry.plan or rules.plan
-        return Caller(entry.account, key, entry.org, plan, entry.labels, entry.created, True, "header", network)
+        return Caller(entry.account, digest, entry.org, plan, entry.labels, entry.created, True, "header", network)
 
     def _claimed(self, wire: Wire, account: str) -> Wire:
         """A batch of a file whose upload is in the log under no id: the oldest such upload of the account."""
@@ -308,15 +324,10 @@ class Player:
         file = None
         if ok and wire.folded is not None:
             file = safe_name(line.response_id) or f"{UNNAMED}{self.requests}"
-        return Outcome(
-            end="done",
-            status=status,
-            upstream_status=status,
-            usage=usage if status < 400 else Outcome(end="done").usage,
-            pending=wire.seen.background,
-            file=file,
-            folded=wire.folded if file is not None else None,
-        )
+        folded = wire.folded if file is not None else None
+        if status >= 400:
+            usage = Usage()
+        return Outcome("done", status, status, usage, pending=wire.seen.background, file=file, folded=folded)
 
     def _pieces(self, line: _Line) -> tuple[int, ...]:
         return pieces_of(line.method, line.path, bytes(line.response), line.response_text, self._prints)

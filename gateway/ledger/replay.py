@@ -18,7 +18,7 @@ from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.errors import Mistake
 from gateway.ledger.differ import difference
 from gateway.ledger.record import ENGINE, Adopted, Erased, Gap, Opened, Row, Ruled, Sealed, Settled
-from gateway.ledger.steps import Accounts, Limits, Steps, refused
+from gateway.ledger.steps import Accounts, Limits, Steps, instead, refused
 from gateway.policy.model import Policy
 from gateway.quotas import Drawn, Reading
 from gateway.usage import Usage
@@ -270,13 +270,15 @@ class Replay:
             return self._judged(found, row, NONE)
         verdict, drawn, outcome = found.verdict, found.drawn, row.outcome
         costs: dict[str, int] | None = None
-        guessed = was_refused(found.ruled.opened() if isinstance(found.ruled, Sealed) else found.ruled, row)
+        ruled = found.ruled.opened() if isinstance(found.ruled, Sealed) else found.ruled
+        guessed = was_refused(ruled, row)
         if guessed:
             costs = {}
             outcome = Outcome(end="done", status=200, usage=Usage(verdict.input, verdict.output))
             self.tally.guessed += 1
         readings = drawn.readings if drawn is not None else ()
-        outcome = msgspec.structs.replace(outcome, limits=readings, settled={})
+        usage = outcome.usage if guessed else instead(outcome.usage, found.facts, ruled.verdict, verdict)
+        outcome = msgspec.structs.replace(outcome, usage=usage, limits=readings, settled={})
         _, reflection = self._steps.settle(found.policy, row.request, found.facts, verdict, outcome, row.now, costs)
         return self._judged(found, row, reflection, guessed)
 

@@ -7,14 +7,17 @@ order, so that replaying the rows, and playing raw traffic, leave the state that
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from gateway.decide import AccountState, Facts, Outcome, Reflection, Verdict, actual, judge, settle
 from gateway.errors import Refusal
 from gateway.identity import Caller
 from gateway.policy.model import Policy
 from gateway.quotas import Draw, Drawn, Reading
 from gateway.refusals import refusal_of
+from gateway.usage import Usage
 
-__all__ = ["NOBODY", "Accounts", "Limits", "Steps", "action_of", "refused", "score_of", "word_of"]
+__all__ = ["NOBODY", "Accounts", "Limits", "Steps", "action_of", "instead", "refused", "score_of", "word_of"]
 
 T = TypeVar("T")
 
@@ -138,6 +141,17 @@ def refused(policy: Policy, facts: Facts, verdict: Verdict, drawn: Drawn | None)
         return None
     refusal: Refusal = refusal_of(drawn.readings, policy.limits_of(facts.caller.plan))
     return Outcome(end="refused", status=refusal.status, limits=drawn.readings, error=refusal.code)
+
+
+def instead(usage: Usage, facts: Facts, done: Verdict, says: Verdict) -> Usage:
+    """What an answer would have used, had `says` been done to its request and not what was done: a choice that a clamp
+    takes or leaves is an equal part of the output."""
+    asked = facts.seen.n // max(1, facts.seen.prompts)
+    had, has = ((verdict.effects.clamp.get("n") or (None, asked))[1] or 1 for verdict in (done, says))
+    if had == has:
+        return usage
+    output, reasoning = (int(tokens * has / had) for tokens in (usage.output, usage.reasoning))
+    return msgspec.structs.replace(usage, output=output, reasoning=reasoning)
 
 
 def action_of(verdict: Verdict, limits: Sequence[Reading], reflection: Reflection | None = None) -> str:
