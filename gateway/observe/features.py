@@ -4,6 +4,7 @@ Everything is taken from one bounded, normalised sample (`observe/text.py`), so 
 does, and nothing depends on the policy: tomorrow's can read what yesterday's didn't.
 """
 
+from heapq import nsmallest
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from gateway.observe.answers import answer_pieces
 from gateway.observe.params import spelled, vector
 from gateway.observe.phrases import marks as phrases_in
 from gateway.observe.prints import Prints
-from gateway.observe.text import normal, pieces, sample
+from gateway.observe.text import LIMIT, normal, pieces, sample
 from gateway.protocols import Call
 
 __all__ = ["MAX_ASKS", "MAX_BIASED", "MAX_PIECES", "Features", "features"]
@@ -21,6 +22,7 @@ __all__ = ["MAX_ASKS", "MAX_BIASED", "MAX_PIECES", "Features", "features"]
 MAX_ASKS = 16  # fingerprints of asks an observation
 MAX_PIECES = 4  # fingerprints of pieces an observation
 MAX_BIASED = 64  # fingerprints of token ids an observation
+SEVERAL = 8 * LIMIT  # characters that are looked at of prompts in one request: hostile ones take 2 ms for each `LIMIT`
 HEAD = 12  # bytes that a frame is told by: some are no longer than a tag or a label, and few questions share as many
 TAIL = 9
 WIDEST = 64  # bytes that are looked at for them, blanks aside
@@ -155,5 +157,11 @@ def _shape(call: Call, marks: dict[str, int], worded: bool) -> None:
 def _several(asked: tuple[str, ...], prints: Prints) -> tuple[tuple[int, ...], int]:
     """Prompts that are answered apart: a sample of their fingerprints, and how many different ones there are."""
     whole = set(asked)
-    data = [normal(sample((text,), prints.of)).translate(None, BLANKS) for text in sorted(whole)[: 4 * MAX_ASKS]]
+    data: list[bytes] = []
+    room = SEVERAL
+    for text in nsmallest(4 * MAX_ASKS, whole):
+        data.append(normal(sample((text,), prints.of)).translate(None, BLANKS))
+        room -= min(len(text), LIMIT)
+        if room <= 0:
+            break
     return tuple(map(prints.of, prints.least(data, MAX_ASKS))), len(whole) * len(set(data)) // len(data)

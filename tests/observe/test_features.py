@@ -204,6 +204,15 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(msgspec.json.encode(seen)) < 4096
 
 
+def test_of_many_long_prompts_in_one_request_a_few_are_looked_at() -> None:
+    """Eight times what is looked at of one prompt, so that hostile characters take 16 ms and not 130."""
+    long = [f"{at:02}{'e' + chr(0x301) * 9}{LONG * 60}" for at in range(64)]
+    seen = sent({"model": "m", "prompt": [*long, *long]}, "/v1/completions").seen
+    assert (len(seen.asks), seen.distinct, seen.prompts) == (8, 64, 128)
+    short = [f"{LONG}{'x' * at}" for at in range(64)]
+    assert len(sent({"model": "m", "prompt": short}, "/v1/completions").seen.asks) == MAX_ASKS
+
+
 @pytest.mark.parametrize(
     ("prompt", "marks", "fresh"),
     [
