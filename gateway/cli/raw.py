@@ -26,7 +26,6 @@ from gateway.policy.model import Policy
 from gateway.quotas import Drawn
 from gateway.stores.served import Served
 from gateway.telemetry.ids import Ulids
-from gateway.usage import Usage
 
 __all__ = ["PUBLIC_PEPPER", "Player"]
 
@@ -92,6 +91,7 @@ _DECODER = msgspec.json.Decoder(_Line)
 _UPLOADS = msgspec.json.Decoder(_Upload)
 _ENCODER = msgspec.json.Encoder()
 NOTHING = Verdict()
+UNUSED = Outcome("done").usage  # the default itself, which a row leaves out
 UNSEEN = Wire(Observation(VERSION, op="rejected"), UNREAD, 400, nameless=True)
 
 
@@ -326,7 +326,7 @@ class Player:
             file = safe_name(line.response_id) or f"{UNNAMED}{self.requests}"
         folded = wire.folded if file is not None else None
         if status >= 400:
-            usage = Usage()
+            usage = UNUSED
         return Outcome("done", status, status, usage, pending=wire.seen.background, file=file, folded=folded)
 
     def _pieces(self, line: _Line) -> tuple[int, ...]:

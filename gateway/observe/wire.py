@@ -5,6 +5,7 @@ The entry for raw traffic: text goes in, and what comes out has numbers, enums a
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -14,12 +15,14 @@ from gateway.errors import Refusal
 from gateway.observe import VERSION, Fold, Observation, Prints, observe, observe_folded
 from gateway.observe.answers import answer_pieces
 from gateway.protocols import Call, Dialect, Route
+from gateway.refusals import Vendor
 from gateway.usage import Usage
 from gateway.wire.http import canonical, check_head, check_target
 from gateway.wire.meters import openai_usage, tokens
 
 __all__ = ["Wire", "form_of", "from_wire", "pieces_of", "usage_of"]
 
+HEADS = 256  # of requests that are remembered
 HOST = (b"host", b"log")  # no log keeps it, and no request is without
 ANTHROPIC = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 GEMINI = (
@@ -47,21 +50,27 @@ def from_wire(method: str, path: str, headers: Sequence[tuple[bytes, bytes]], bo
     nameless = True
     agent = next((value for name, value in headers if name == b"user-agent"), b"")
     try:
-        target = path.encode("utf-8", "surrogatepass")
-        check_target(target)
-        raw, _, query = target.partition(b"?")
-        check_head(method, "1.1", [HOST, *headers] if all(pair[0] != b"host" for pair in headers) else headers, query)
+        found = _headed(method, path, tuple(headers))
         nameless = False
-        found = dialects.match(method, canonical(raw))
-        if found is None:
-            vendor = dialects.vendor_of(raw.decode("latin-1"), [name for name, _ in headers])
-            return Wire(observe(dialects.OPAQUE[vendor], (), len(body), prints, agent))
+        if isinstance(found, str):
+            return Wire(observe(dialects.OPAQUE[found], (), len(body), prints, agent))
         dialect, route = found
         if route.kind == "upload":
             return _upload(dialect, route, headers, body, prints)
         return Wire(observe(route, dialect.parse(route, body), len(body), prints, agent))
     except Refusal as refusal:
         return Wire(_unread(route, 0 if nameless else len(body)), refusal.code, refusal.status, nameless)
+
+
+@lru_cache(HEADS)
+def _headed(method: str, path: str, headers: tuple[tuple[bytes, bytes], ...]) -> tuple[Dialect, Route] | Vendor:
+    """Who speaks on this path, or whose words are the likeliest. A log has few heads. Raises what the gateway would."""
+    target = path.encode("utf-8", "surrogatepass")
+    check_target(target)
+    raw, _, query = target.partition(b"?")
+    check_head(method, "1.1", [HOST, *headers] if all(pair[0] != b"host" for pair in headers) else headers, query)
+    found = dialects.match(method, canonical(raw))
+    return found if found is not None else dialects.vendor_of(raw.decode("latin-1"), [name for name, _ in headers])
 
 
 def form_of(purpose: str, filename: str, content_type: str, text: str) -> tuple[bytes, bytes]:

@@ -107,10 +107,13 @@ class MemoryAccounts:
         if after.last > self._now:
             self._now = after.last
         if before is not None and rank == place:
-            self._weights[rank] += _growth(before, after)
+            grown = _growth(before, after)
+            self._weights[rank] += grown
             table = self._tables[rank]
             table[account] = after
             table.move_to_end(account)
+            if grown <= 0:  # all had room before
+                return result
         else:
             if before is not None:
                 self._take(place, account)
