@@ -10,6 +10,7 @@ import msgspec
 from gateway.documents import Document, Finding, Step, did_you_mean, shown
 from gateway.identity import Caller
 from gateway.observe import Observation
+from gateway.policy.facts import SHARES
 from gateway.policy.names import Name
 from gateway.policy.quantities import QuantityError, decibel_of, number_of
 from gateway.policy.sections import YEARS, ExpectSection, SendSection, TestItem
@@ -81,6 +82,7 @@ class _Reader:
             self.find((*path, "name"), "two tests have this name", "say what is different", "duplicate-id")
         self.seen.add(item.name)
         known: dict[str, Any] = {}
+        places: dict[str, tuple[Step, ...]] = {}
         key = "test"
         for steps, value in _leaves(item.given):
             name = ".".join(steps)
@@ -92,10 +94,11 @@ class _Reader:
                 if name == "account.plan":
                     self._plan(place, converted)
                 if converted is not None:
-                    known[name] = converted
+                    known[name], places[name] = converted, place
             else:
                 hint = did_you_mean(name, [*self.names, "key"]) or "the names that conditions know, and `key`"
                 self.find(place, f"there is no name {shown(name)}", hint, "unknown-name", key=True)
+        self._shares(known, places)
         _derive(known)
         self._expected((*path, "expect"), item.expect)
         if item.send is None:
@@ -120,6 +123,21 @@ class _Reader:
             send=item.send,
             path=path,
         )
+
+    def _shares(self, known: Mapping[str, Any], places: Mapping[str, tuple[Step, ...]]) -> None:
+        """A share is at most all of it, and given by its counts it needs both."""
+        for name, place in places.items():
+            share, dot, facet = name.rpartition(".")
+            if name in SHARES and not 0 <= known[name] <= 1:
+                meant = 1 < known[name] <= 100 and known[name] == int(known[name])
+                hint = f"did you mean `{known[name]:g}%`?" if meant else "as in `50%`"
+                self.find(place, f"`{name}` is a share, 0% to 100%", hint, "value")
+            elif dot and share in SHARES:
+                other = f"{share}.{'of' if facet == 'hits' else 'hits'}"
+                if other not in known and share not in known:
+                    self.find(place, f"`{name}` says nothing without `{other}`", "as in `{hits: 4, of: 400}`", "value")
+                elif facet == "hits" and known[name] > known.get(other, known[name]):
+                    self.find(place, f"`{name}` is more than `{other}`", "`hits` are those of `of` that did", "value")
 
     def _plan(self, path: tuple[Step, ...], plan: Any) -> None:
         if plan is not None and self.plans and plan not in self.plans:

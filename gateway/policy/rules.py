@@ -189,8 +189,12 @@ class Judging:
 
     def _rate(self, path: tuple[Step, ...], item: EvidenceItem, text: str) -> dict[str, Any]:
         if text not in SHARES:
+            known = text in self.rows and self.rows[text][0].kind == "number"
+            what = f"{shown(text)} is no share" if known else f"there is no share {shown(text)}"
             hint = did_you_mean(text, SHARES) or f"the shares are {', '.join(SHARES)}"
-            self.find((*path, "rate"), f"there is no share {shown(text)}", hint, "unknown-name")
+            if known and text.rpartition(".")[0] not in SHARES:
+                hint = f"write `read: {text}` and its `points`"
+            self.find((*path, "rate"), what, hint, "unknown-name")
         found: dict[str, Any] = {}
         if item.benign is None:
             self.find(path, "`rate` needs `benign`", "as in `benign: {mean: 3%, rho: 0.09}`", "evidence")

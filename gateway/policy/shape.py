@@ -166,6 +166,10 @@ def _unknown(document: Document, path: tuple[Any, ...]) -> Finding:
     head, colon, rest = word.partition(":")
     if colon and head in known:
         hint = f"put a space after the colon: `{head}: {rest[:40]}`"
+    elif path == ("accounts",):
+        hint = (
+            "accounts have a file of their own, checked along with the policy that names it: `identity: {directory: …}`"
+        )
     elif len(path) == 3 and path[0] == "rules" and word in WITHIN:
         hint = WITHIN[word]
     elif path[-2:-1] == ("then",) and MEANT.get(word) in known:

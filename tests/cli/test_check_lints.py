@@ -50,3 +50,21 @@ def test_an_exception_that_has_ended_is_an_error_by_the_clock(tmp_path: Path) ->
 def test_the_tests_of_a_file_with_an_error_are_not_run(tmp_path: Path) -> None:
     result = checked(tmp_path, RULES.replace("req.n > 4", "req.m > 4") + TESTS)
     assert result.output.count("error: ") == 1
+
+
+def test_the_accounts_file_is_read_along_and_no_line_of_it_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("accounts:\n  - {id: a1, keys: [sk-secret], plan: gold}\n")
+    head = "identity: {directory: a.yaml}\nplans: {default: {}}\n"
+    result = checked(tmp_path, RULES + head)
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'a.yaml'}:2:22: error: this is no digest" in result.output
+    assert "sk-secret" not in result.output
+    (tmp_path / "a.yaml").write_text("accounts:\n  - {id: a1, plan: gold}\n")
+    result = checked(tmp_path, RULES + head)
+    assert (result.exit_code, "a.yaml:2:20: warning (account): " in result.output) == (0, True)
+
+
+def test_an_accounts_file_that_is_elsewhere_is_a_warning(tmp_path: Path) -> None:
+    result = checked(tmp_path, RULES + "identity: {directory: a.yaml}\n")
+    assert result.exit_code == 0
+    assert "p.yaml:4:23: warning (no-accounts): the accounts file `a.yaml` can't be read: No such" in result.output
