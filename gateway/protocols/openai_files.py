@@ -82,7 +82,7 @@ class _UploadLines(Lines):
         self._folded = Folded()
 
     def feed(self, data: bytes) -> None:
-        if self._parser is None:
+        if self._parser is None or self._folded.bad:  # after a bad line nothing is known, and nothing more is read
             return
         try:
             self._parser.write(data)
@@ -126,7 +126,7 @@ class _UploadLines(Lines):
             for piece in pieces[:-1]:
                 if self._skipping:
                     self._skipping = False
-                else:
+                elif not self._folded.bad:
                     self._line(piece)
             self._carry = pieces[-1]
             if len(self._carry) > MAX_LINE and not self._skipping:

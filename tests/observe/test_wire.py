@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from gateway.dialects import match
+from gateway import dialects
 from gateway.observe import Prints, observe
 from gateway.observe.wire import Wire, form_of, from_wire, usage_of
 from gateway.usage import Usage
@@ -125,6 +126,24 @@ def test_the_lines_of_an_upload_are_folded() -> None:
 def test_a_file_for_another_purpose_or_with_bad_lines_is_no_batch() -> None:
     assert upload("fine-tune", LINES).folded is None
     assert upload("batch", LINES + "\nnot json").folded is None
+
+
+def test_after_a_bad_line_nothing_more_is_read() -> None:
+    """A megabyte of `{` took seconds of the loop, and so did training files, whose lines are no requests."""
+    found = dialects.match("POST", "/v1/files")
+    assert found is not None
+    dialect, route = found
+    read: list[str] = []
+
+    def parse_line(method: str, path: str, body: bytes) -> None:
+        read.append(path)
+
+    content_type, form = form_of("batch", "f", "t", '{"url": "/a", "body": {}}\n' * 1000)
+    lines = dialect.lines(route, content_type, parse_line)
+    assert lines is not None
+    for at in range(0, len(form), 4096):
+        lines.feed(form[at : at + 4096])
+    assert (lines.finish(), read) == (None, ["/a"])
 
 
 def test_a_file_name_or_content_cannot_break_out_of_its_part() -> None:
