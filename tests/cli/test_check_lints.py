@@ -57,11 +57,11 @@ def test_the_accounts_file_is_read_along_and_no_line_of_it_is_shown(tmp_path: Pa
     head = "identity: {directory: a.yaml}\nplans: {default: {}}\n"
     result = checked(tmp_path, RULES + head)
     assert result.exit_code == 1
-    assert f"{tmp_path / 'a.yaml'}:2:22: error: this is no digest" in result.output
+    assert f"{tmp_path / 'a.yaml'}:2:21: error: this is no digest" in result.output
     assert "sk-secret" not in result.output
     (tmp_path / "a.yaml").write_text("accounts:\n  - {id: a1, plan: gold}\n")
     result = checked(tmp_path, RULES + head)
-    assert (result.exit_code, "a.yaml:2:20: warning (account): " in result.output) == (0, True)
+    assert (result.exit_code, "a.yaml:2:20: warning (unknown-plan): " in result.output) == (0, True)
 
 
 def test_an_accounts_file_that_is_elsewhere_is_a_warning(tmp_path: Path) -> None:
