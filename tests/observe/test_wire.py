@@ -7,7 +7,6 @@ import msgspec
 import orjson
 import pytest
 
-from gateway.dialects import match
 from gateway import dialects
 from gateway.observe import Prints, observe
 from gateway.observe.wire import Wire, form_of, from_wire, usage_of
@@ -50,7 +49,7 @@ def values(value: object) -> Iterator[object]:
 )
 def test_each_dialect_is_observed_as_the_gate_observes_it(path: str, body: Any, op: str) -> None:
     wire = sent(path, body)
-    found = match("POST", path.partition("?")[0])
+    found = dialects.match("POST", path.partition("?")[0])
     assert found is not None
     dialect, route = found
     raw = orjson.dumps(body)
