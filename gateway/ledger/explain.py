@@ -189,7 +189,7 @@ def _rule(name: str, phase: str, verdict: Verdict, judged: Rejudged | None, poli
         when=rule.when,
         terms=_terms(judged.engine.parsed[rule.when], judged.known, judged),
         softened=softened,
-        excepted=Turn(f"an exception that leaves of `{name}` a tag", (name,), *less) if helps else None,
+        excepted=Turn(f"an exception that softens `{name}` to a tag", (name,), *less) if helps else None,
         exceptions=tuple(_helpless(judged, rule)) if not softened else (),
         turns=tuple(turns),
     )

@@ -7,7 +7,7 @@ from gateway.ledger.explanation import Addend, CardSaid, Explanation, LimitSaid,
 from gateway.ledger.words import amount, plain, span, unit_words
 from gateway.policy.effects import STRENGTH
 
-__all__ = ["WIDTH", "fold", "to_text"]
+__all__ = ["ASSUMED", "WIDTH", "fold", "to_text"]
 
 WIDTH = 100
 STATES = {
@@ -138,6 +138,9 @@ def _changes(told: Explanation) -> list[str]:
     return lines if len(lines) > 2 else []
 
 
+ASSUMED = "how many owners do as much is what the policy assumes of benign owners (`benign`), not a measurement"
+
+
 def _near(near: Near) -> list[str]:
     watched = "" if near.mode == "enforce" else f" [{near.mode}]"
     lines = fold(f"  {near.id}: {near.then}{watched}", 6)
@@ -166,6 +169,8 @@ def _card(card: CardSaid) -> list[str]:
         for addend in card.addends:
             if addend.family == family.id:
                 lines += _addend(addend)
+    if any(" owners " in each.words for each in card.addends):
+        lines += fold(f"  {ASSUMED}", 4)
     return lines + _lower(card) + _alike(card) + _against(card)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.catalogue import CARDS
-from gateway.ledger.explain_text import fold
+from gateway.ledger.explain_text import ASSUMED, fold
 from gateway.ledger.story import ACTIONS, MAX_DAYS, Story
 from gateway.ledger.story_path import Step
 from gateway.ledger.words import amount, plain, unit_words
@@ -18,7 +18,7 @@ def to_text(story: Story) -> str:
     """The story for people, at most 100 columns."""
     who = [f"plan {story.plan}"] * bool(story.plan) + [f"org {story.org}"] * bool(story.org)
     who += [f"labels {', '.join(story.labels)}"] * bool(story.labels)
-    who += [f"{story.keys} keys", f"{story.networks} networks"]
+    who += [f"{count} {word}{'s' * (count != 1)}" for word, count in (("key", story.keys), ("network", story.networks))]
     lines = fold(f"account  {story.account} ({', '.join(who)})", 9)
     lines += [f"first    {story.first}", f"last     {story.last}"]
     open_ = f", {story.unfinished:,} without an end" if story.unfinished else ""
@@ -42,6 +42,8 @@ def to_text(story: Story) -> str:
             for each in own:
                 words = f": {each.words}" if each.words else ""
                 lines += fold(f"    {each.db:+8.2f} dB  {each.line}, in {each.request}{words}", 16)
+        if any(each.card == card and " owners " in each.words for each in story.peaks):
+            lines += fold(f"  {ASSUMED}", 4)
     if story.rules:
         lines += ["", *fold(f"Rules at work: {_counted(story.rules)}", 4)]
     for shift in story.shifts[-SHOWN:]:

@@ -71,7 +71,7 @@ async def test_a_gateway_s_own_ledger_explains_each_of_its_requests(run: Run, tm
     assert "no-sweeps: block with 403 for 1 min [enforced]" in text
     assert "req.n > 2: 3" in text
     assert "  verdict tag, action allow\n      req.n at most 2 (1 less)\n" in text
-    assert "  verdict tag\n      an exception that leaves of `no-sweeps` a tag\n" in text
+    assert "  verdict tag\n      an exception that softens `no-sweeps` to a tag\n" in text
     assert "Only watched, in shadow mode: `seen`." in text
     text = run("explain", lasting["request_id"], "--ledger", str(folder)).stdout
     assert "no-sweeps: block with 403 for 1 min [lasts from an earlier request]" in text

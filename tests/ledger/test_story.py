@@ -51,6 +51,7 @@ def test_requests_tokens_actions_and_days_are_counted() -> None:
     assert made.days == {"2026-09-21": {"allow": 1, "block": 1}, "2026-09-22": {"limit": 1, "tag": 1}}
     assert (made.first[:10], made.last[:10]) == ("2026-09-21", "2026-09-22")
     text = to_text(made)
+    assert "1 key, " in text.splitlines()[0]
     assert "2026-09-22         0         1         1         0" in text
     assert "requests 5, 1 without an end; 40 input and 80 output tokens" in text
 

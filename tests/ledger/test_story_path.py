@@ -119,6 +119,7 @@ def test_a_step_has_the_lines_that_counted_then_in_words() -> None:
     assert "dB: highest; reaches score.extraction >= -5 dB, score.extraction >= 0 dB (slow-down, stop) (in R2)" in text
     assert "fewer than 1 in 10,000 owners do: +25.0 dB (elicits)" in text
     assert "talks, in R0: 30 of 430 requests go on with a conversation; 19 of 100 owners do as little" in text
+    assert "what the policy assumes of benign owners (`benign`), not a measurement" in text
     assert max(map(len, to_text(made).splitlines())) <= 100
 
 
