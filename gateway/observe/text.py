@@ -139,9 +139,11 @@ def pieces(data: bytes) -> list[bytes]:
             start = end
     else:
         for at, _, end in WIDE_CUTS(data):
-            line = data[start : end - 1 if at < BLANK else end].strip(EDGES)
-            if len(line) >= PIECE:
-                found.append(line)
+            stop = end - 1 if at < BLANK else end
+            if stop - start >= PIECE:
+                line = data[start:stop].strip(EDGES)
+                if len(line) >= PIECE:
+                    found.append(line)
             start = end
     line = data[start:].strip(EDGES)
     if len(line) >= PIECE:
