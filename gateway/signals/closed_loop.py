@@ -15,7 +15,7 @@ half-life    17 hours
 evasion      random waits as long as an answer takes: half the throughput, or twice the accounts
 look-alikes  batch classification, translation, evaluation and CI run in the same loop, and read the same; a busy
              product with many users doesn't. A caller more than 50 ms of network away is seen by (ii) only
-source       the catalogue's T1; Boyer and Moore, MJRTY (1991); distillation tools with a fixed number of workers
+source       Boyer and Moore, MJRTY (1991); distillation tools with a fixed number of workers
 """
 
 from typing import ClassVar

@@ -2,9 +2,10 @@
 
 measures     the share of generating requests that stand alone (one turn, nothing attached); and the shares that go on
              with a conversation, that work with tools, that name an end user, that are read as they stream, that come
-             with instructions beside what is asked, that have nothing in them. A harvest takes each answer once and never talks about it; people do, and agents work on.
-             And of the conversations whose last answer has a sentence of 40 bytes or more the share where that answer
-             was served here in the last day: a made-up history has none that was
+             with instructions beside what is asked, that have nothing in them. A harvest takes each answer once and
+             never talks about it; people do, and agents work on. And of the conversations whose last answer has a
+             sentence of 40 bytes or more the share where that answer was served here in the last day: a made-up history
+             has none that was
 formula      hits / n, decayed
 unit         share of requests
 state        36 bytes
@@ -13,7 +14,7 @@ evasion      a made-up history before each prompt: two and more times the input 
              that was served: a call more a row. A made-up user id: free, so naming one acquits of little
 look-alikes  every batch job: classification, translation, evaluation; of made-up histories: yesterday's conversation,
              one that another worker or model began, examples written as turns
-source       the catalogue's C3
+source       the published recipes: Self-Instruct's, s1's and open-r1's collectors send one turn a row, with nothing attached
 """
 
 from typing import ClassVar

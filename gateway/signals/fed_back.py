@@ -11,7 +11,7 @@ state        4 bytes; the table of what was served is the process' (`stores/serv
 half-life    4.9 days
 evasion      make the prompts with another model: a second provider; translate, or rewrite each: a call more a row
 look-alikes  agents that paste output, applications that summarise and then edit
-source       the data flow of Evol-Instruct, UltraChat and every judge chain; the catalogue's C9
+source       the data flow of Evol-Instruct, UltraChat and every judge chain
 """
 
 from typing import ClassVar

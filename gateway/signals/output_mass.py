@@ -9,7 +9,7 @@ state        20 bytes
 half-life    4.9 days
 evasion      shorter answers, longer prompts: poorer data, or more input tokens
 look-alikes  writers, agents that write code, translation, tutors
-source       reasoning traces of 2,000 and more tokens in s1K and OpenThoughts; the catalogue's R1 and R2
+source       reasoning traces of 2,000 and more tokens in s1K and OpenThoughts
 """
 
 from typing import ClassVar

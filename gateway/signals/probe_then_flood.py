@@ -13,7 +13,7 @@ evasion      skip the probe: free. It catches tools as they come
 look-alikes  the first minutes of a new program that warms up its connection; health checks, which the day's count of
              probes and their own pace keep out. A list of models is fetched on a path that no dialect reads, and is
              not seen as a probe
-source       the catalogue's T4; the curator library sends `{"messages": []}` before the load, by another HTTP client
+source       the curator library sends `{"messages": []}` before the load, by another HTTP client
 """
 
 from typing import ClassVar

@@ -13,7 +13,7 @@ evasion      stay at 60 % of the limits: 1.6 times the accounts or the time; ran
 look-alikes  paid batch work that is sized to its plan; timers and pollers are as regular. A customer who runs into his
              limits now and then isn't at the edge but over it, and is left alone. A limit's fullness is that of its
              bucket: who sends exactly at the rate and saves his burst reads as empty there, and as regular
-source       the catalogue's T3; the curator library reads `x-ratelimit-limit-*` and spaces its requests to the limit
+source       the curator library reads `x-ratelimit-limit-*` and spaces its requests to the limit
              (measured there: 0.1013 s at 600 requests a minute)
 """
 

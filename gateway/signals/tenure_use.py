@@ -12,7 +12,7 @@ look-alikes  a new customer who means it, a launch, a hackathon, a migration fro
              no guilt: `use_for_age` is missing until the gateway has known the account for a week, `ramp` for a day.
              Whether an account pays, and how its use compares to its plan's, would say more: that needs claims of the
              operator's (plan, payment) and is for the policy's own conditions
-source       the catalogue's A1 and T7; Anthropic's report of February 2026 (some 670 exchanges an account in all)
+source       Anthropic's report of February 2026 (some 670 exchanges an account in all)
 """
 
 from typing import ClassVar
