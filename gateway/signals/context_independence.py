@@ -14,7 +14,7 @@ evasion      a made-up history before each prompt: two and more times the input 
              that was served: a call more a row. A made-up user id: free, so naming one acquits of little
 look-alikes  every batch job: classification, translation, evaluation; of made-up histories: yesterday's conversation,
              one that another worker or model began, examples written as turns
-source       the published recipes: Self-Instruct's, s1's and open-r1's collectors send one turn a row, with nothing attached
+source       the published collectors of Self-Instruct, s1 and open-r1: one turn a row, with nothing attached
 """
 
 from typing import ClassVar
