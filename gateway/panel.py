@@ -29,8 +29,9 @@ SHARED: tuple[tuple[str, Span], ...] = (
     ("apart", "week"),  # asks of the sample without those that draw the last one once more
     ("novel", "week"),  # of those, asked for the first time
 )
-STAMPS = ("last", "period", "ask", "asked")
+STAMPS = ("last", "period", "ask", "asked", "draws")  # the last ask, when it came, how often in a row
 SOON = 600_000_000  # µs in which the same ask again is another draw of it, and no return to it
+DRAWS = 8  # in a row that are draws; rejection sampling takes 4 to 16 answers, a product the same prompt all day
 ORDER: tuple[Span, ...] = ("hour", "day", "week", "ever")
 ASKS = Seen(62)
 
@@ -150,7 +151,9 @@ class Panel:
             times[1] = slab.now // PERIOD
         asks = seen.asks
         if asks:
-            again = slab.again = asks[0] == times[2] and len(asks) == 1 and slab.now - times[3] <= SOON
+            same = asks[0] == times[2] and len(asks) == 1 and slab.now - times[3] <= SOON
+            times[4] = times[4] + 1 if same else 1
+            again = slab.again = same and times[4] <= DRAWS
             times[2], times[3] = asks[0], slab.now
             each = seen.distinct / len(asks)
             for ask in asks:

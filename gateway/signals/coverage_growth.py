@@ -4,7 +4,7 @@ measures     of the lines and sentences of what is asked (a sample of four a req
              sentence stands) the share that this account had not sent before: the present slope of Heaps' law. A pool
              that is swept stays new to its end; retrieval brings the same passages again under ever new questions.
              What stands in two of five requests is a frame, and left out; so is the last ask once more within ten
-             minutes, which draws another answer and returns to nothing
+             minutes, up to eight times in a row, which draws another answer and returns to nothing
 formula      new / looked at, on an adaptive sample of 62 fingerprints a week, decayed
 unit         share of sentences
 state        556 bytes

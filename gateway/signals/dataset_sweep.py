@@ -2,10 +2,10 @@
 
 measures     how many of an account's asks, each a whole fresh text in normal form, it had not asked before. A training
              set needs each row once; products ask again: the same documents, the same test suite, the same customer.
-             The last ask once more within ten minutes draws another answer of it (P4): `novel_share` leaves it out
-formula      fresh = new / looked at, on an adaptive sample of asks (62 fingerprints a week), decayed;
-             distinct_asks = entries * 2^level
-unit         share of asks; asks
+             The last ask once more within ten minutes, up to eight times in a row, draws another answer of it (P4):
+             `novel_share` leaves it out
+formula      fresh = new / looked at, on an adaptive sample of asks (62 fingerprints a week), decayed
+unit         share of asks
 state        the sample that all signals share (500 bytes in all), nothing of its own
 half-life    4.9 days; an ask is forgotten after one to two weeks
 evasion      ask 20 to 30 % again: pays for each of these useless calls, and nothing else
