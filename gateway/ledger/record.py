@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-ENGINE = 2
+ENGINE = 3
 """Version of the core's arithmetic. Rows of another engine replay to what this one says, and the report says so."""
 
 
