@@ -1,9 +1,9 @@
 """Pure. C2, map over a dataset: what is asked is never asked again.
 
-measures     how many of an account's asks, each a whole fresh text in normal form, it had not asked before. A training
-             set needs each row once; products ask again: the same documents, the same test suite, the same customer.
-             The last ask once more within ten minutes, up to eight times in a row, draws another answer of it (P4):
-             `novel_share` leaves it out
+measures     how many of an account's asks, each a whole fresh text with capitals, blanks and digits made alike, it had
+             not asked before. A training set needs each row once; products ask again: the same documents, the same test
+             suite, the same customer. The last ask once more within ten minutes, up to eight times in a row, draws
+             another answer of it (P4): `novel_share` leaves it out
 formula      fresh = new / looked at, on an adaptive sample of asks (62 fingerprints a week), decayed
 unit         share of asks
 state        the sample that all signals share (500 bytes in all), nothing of its own
