@@ -14,7 +14,7 @@ from gateway.observe.answers import answer_pieces
 from gateway.observe.params import spelled, vector
 from gateway.observe.phrases import marks as phrases_in
 from gateway.observe.prints import Prints
-from gateway.observe.text import LIMIT, normal, pieces, sample
+from gateway.observe.text import LIMIT, normal, pieces, sample, whole
 from gateway.protocols import Call
 
 __all__ = ["MAX_ASKS", "MAX_BIASED", "MAX_PIECES", "Features", "features"]
@@ -26,7 +26,6 @@ SEVERAL = 8 * LIMIT  # characters that are looked at of prompts in one request: 
 HEAD = 12  # bytes that a frame is told by: some are no longer than a tag or a label, and few questions share as many
 TAIL = 9
 WIDEST = 64  # bytes that are looked at for them, blanks aside
-BLANKS = b" \n"  # whoever adds some asks the same
 LETTERS = 24  # bytes of either where it isn't ASCII: eight characters of some scripts
 WIDE = 5  # alternatives a token: more than these serve no confidence; OpenAI's completions give no more
 TINY = 2  # tokens: an answer that is nothing but the next token
@@ -65,7 +64,8 @@ def features(call: Call, prints: Prints) -> Features:
     bank = ""
     worded = False
     if asked:
-        data = normal(sample(asked, prints.of))
+        text = sample(asked, prints.of)
+        data = normal(text)
         cut = pieces(data)
         for mark in phrases_in(data):
             marks[mark] = 1
@@ -75,7 +75,7 @@ def features(call: Call, prints: Prints) -> Features:
         if call.prompts > 1 and len(asked) > 1:
             asks, distinct = _several(asked, prints)
         else:
-            asks, distinct = (prints.of(data.translate(None, BLANKS)),), 1
+            asks, distinct = (prints.of(whole(text, data)),), 1
         worded = bool(data) and not data.isspace()
         begins, ends = data[:WIDEST].lstrip()[:LETTERS], data[-WIDEST:].rstrip()[-LETTERS:]
         head = prints.of(begins[:HEAD] if begins.isascii() else begins)
@@ -156,12 +156,13 @@ def _shape(call: Call, marks: dict[str, int], worded: bool) -> None:
 
 def _several(asked: tuple[str, ...], prints: Prints) -> tuple[tuple[int, ...], int]:
     """Prompts that are answered apart: a sample of their fingerprints, and how many different ones there are."""
-    whole = set(asked)
+    different = set(asked)
     data: list[bytes] = []
     room = SEVERAL
-    for text in nsmallest(4 * MAX_ASKS, whole):
-        data.append(normal(sample((text,), prints.of)).translate(None, BLANKS))
-        room -= min(len(text), LIMIT)
+    for each in nsmallest(4 * MAX_ASKS, different):
+        text = sample((each,), prints.of)
+        data.append(whole(text, normal(text)))
+        room -= min(len(each), LIMIT)
         if room <= 0:
             break
-    return tuple(map(prints.of, prints.least(data, MAX_ASKS))), len(whole) * len(set(data)) // len(data)
+    return tuple(map(prints.of, prints.least(data, MAX_ASKS))), len(different) * len(set(data)) // len(data)

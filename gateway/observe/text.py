@@ -16,7 +16,7 @@ from unicodedata import is_normalized, normalize
 
 from ahocorasick_rs import MATCHKIND_LEFTMOST_FIRST, BytesAhoCorasick
 
-__all__ = ["LIMIT", "PIECE", "normal", "pieces", "sample"]
+__all__ = ["LIMIT", "PIECE", "normal", "pieces", "sample", "whole"]
 
 LIMIT = 4096  # characters
 HEAD = 2048
@@ -32,6 +32,11 @@ TABLE = bytes(
     for at in range(256)
 )
 """Byte -> byte: the normal form of ASCII. Bytes of other characters stay."""
+
+FIGURES = re.compile("[0-9\uff10-\uff19]+")
+PLAIN = {0xFF10 + at: 48 + at for at in range(10)}
+NO_FIGURES = bytes(at for at in range(256) if not 48 <= at <= 57)
+BLANKS = b" \n"  # whoever adds some asks the same
 
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
@@ -124,6 +129,20 @@ def normal(text: str) -> bytes:
     while DOUBLE(data):
         data = data.replace(b"  ", b" ")
     return data
+
+
+def whole(text: str, data: bytes) -> bytes:
+    """What tells one ask from another, of a text and its normal form: the latter without blanks, and the figures.
+
+    Figures are alike in the normal form, since they are what changes in a frame; but a sum of other numbers is another
+    question. Full-width ones count as plain, those of other scripts stay alike.
+    """
+    bare = data.translate(None, BLANKS)
+    if b"0" not in data:
+        return bare
+    if not text.isascii():
+        text = "".join(FIGURES.findall(text)).translate(PLAIN)
+    return bare + text.encode("utf-8", "surrogatepass").translate(None, NO_FIGURES)
 
 
 def pieces(data: bytes) -> list[bytes]:

@@ -1,6 +1,6 @@
 """Pure. C2, map over a dataset: what is asked is never asked again.
 
-measures     how many of an account's asks, each a whole fresh text with capitals, blanks and digits made alike, it had
+measures     how many of an account's asks, each a whole fresh text with capitals and blanks made alike, it had
              not asked before. A training set needs each row once; products ask again: the same documents, the same test
              suite, the same customer. The last ask once more within ten minutes, up to eight times in a row, draws
              another answer of it (P4): `novel_share` leaves it out

@@ -275,11 +275,12 @@ def test_dresses_of_a_text_make_no_other_ask() -> None:
     for dressed in (
         wide("Write 12 questions about Rivers, please!"),
         "\u200b".join("Write 12 questions about Rivers, please!"),
-        "WRITE 99 QUESTIONS ABOUT RIVERS, PLEASE!",
+        "WRITE 12 QUESTIONS ABOUT RIVERS, PLEASE!",
         "\n Write 12\tquestions about\n\n\nRivers, please! ",
     ):
         assert asks(dressed).asks == plain.asks
     assert asks("Write 12 questions about lakes, please!").asks != plain.asks
+    assert asks("Write 13 questions about Rivers, please!").asks != plain.asks
 
 
 def test_of_a_long_text_the_middle_is_looked_at_where_the_key_says() -> None:
