@@ -13,7 +13,7 @@ from struct import Struct
 from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.signals import DAY, GENERATES, HOUR, WEEK, Ended, Read, Signal, Slab, Span
-from gateway.sketches import Seen
+from gateway.sketches import Recent, Seen
 
 __all__ = ["LAYOUT", "Panel"]
 
@@ -26,14 +26,17 @@ SHARED: tuple[tuple[str, Span], ...] = (
     ("generating", "week"),
     ("looked", "week"),  # asks of the sample
     ("fresh", "week"),  # of those, asked for the first time
-    ("apart", "week"),  # asks of the sample without those that draw the last one once more
+    ("apart", "week"),  # asks of the sample without those that draw one of the last once more
     ("novel", "week"),  # of those, asked for the first time
 )
-STAMPS = ("last", "period", "ask", "asked", "draws")  # the last ask, when it came, how often in a row
-SOON = 600_000_000  # µs in which the same ask again is another draw of it, and no return to it
-DRAWS = 8  # in a row that are draws; rejection sampling takes 4 to 16 answers, a product the same prompt all day
+STAMPS = ("last", "period")
+SECOND = 1_000_000  # µs
+SOON = 600  # s in which the same ask again is another draw of it, and no return to it
+DRAWS = 8  # one after the other that are draws; rejection sampling takes 4 to 16 answers, a product the same all day
+MOST_DRAWS = 255  # that are counted
 ORDER: tuple[Span, ...] = ("hour", "day", "week", "ever")
 ASKS = Seen(62)
+DRAWN = Recent(8)  # the last asks, and how often each was drawn: several are drawn side by side
 
 
 class Panel:
@@ -44,7 +47,7 @@ class Panel:
         self._marks: dict[str, list[int]] = {}  # mark -> the counters that count it
         stamps = len(STAMPS)
         wanted = [("", name, span) for name, span in SHARED]  # of which signal, its name, its time constant
-        sketch = ASKS.size
+        sketch = ASKS.size + DRAWN.size
         for file, signal in self.signals.items():
             signal.when = tuple(range(stamps, stamps + len(signal.stamps)))
             stamps += len(signal.stamps)
@@ -151,10 +154,7 @@ class Panel:
             times[1] = slab.now // PERIOD
         asks = seen.asks
         if asks:
-            same = asks[0] == times[2] and len(asks) == 1 and slab.now - times[3] <= SOON
-            times[4] = times[4] + 1 if same else 1
-            again = slab.again = same and times[4] <= DRAWS
-            times[2], times[3] = asks[0], slab.now
+            again = slab.again = len(asks) == 1 and _drawn(data, asks[0], slab.now // SECOND)
             each = seen.distinct / len(asks)
             for ask in asks:
                 stands = each * ASKS.one_in(data, 0)
@@ -190,6 +190,18 @@ class Panel:
         slab.fresh = counts[self._fresh] / looked if looked else 1.0
         apart = counts[self._apart]
         slab.novel = min(1.0, counts[self._novel] / apart) if apart else 1.0
+
+
+def _drawn(data: bytearray, ask: int, now: int) -> bool:
+    """Whether this ask draws one of the last few once more. `now` in seconds."""
+    place = DRAWN.find(data, ASKS.size, ask)
+    if not place:
+        DRAWN.add(data, ASKS.size, ask, now, 1)
+        return False
+    age, draws = DRAWN.look(data, place, now)
+    draws = min(draws + 1, MOST_DRAWS) if age <= SOON else 1
+    DRAWN.touch(data, place, now, draws)
+    return 1 < draws <= DRAWS
 
 
 def _counters(signal: Signal) -> list[tuple[str, Span]]:

@@ -85,9 +85,9 @@ class Slab:
         self.weight = 1  # requests that this one stands for: the lines of a batch, else 1
         self.generating = 0.0  # requests of the last week that generate, this one included
         self.generating_day = 0.0  # the same of the last day
-        self.again = False  # the last ask once more, within ten minutes: another draw of it, and no return to it
+        self.again = False  # one of the last eight asks within ten minutes: another draw of it, and no return to it
         self.fresh = 1.0  # share of this account's asks that it had not asked before, as estimated now
-        self.novel = 1.0  # the same without asks that draw the last one once more
+        self.novel = 1.0  # the same without asks that draw one of the last once more
         self.returned = 0  # pieces of what is asked that were in an answer which this deployment served
         self.continued = False  # whether the last answer in the history was one that this deployment served
 

@@ -3,8 +3,8 @@
 measures     of the lines and sentences of what is asked (a sample of four a request that is the same wherever a
              sentence stands) the share that this account had not sent before: the present slope of Heaps' law. A pool
              that is swept stays new to its end; retrieval brings the same passages again under ever new questions.
-             What stands in two of five requests is a frame, and left out; so is the last ask once more within ten
-             minutes, up to eight times in a row, which draws another answer and returns to nothing
+             What stands in two of five requests is a frame, and left out; so is one of the last eight asks within
+             ten minutes, up to eight times, which draws another answer and returns to nothing
 formula      new / looked at, on an adaptive sample of 62 fingerprints a week, decayed
 unit         share of sentences
 state        556 bytes

@@ -2,13 +2,14 @@
 
 measures     how many of an account's asks, each a whole fresh text with capitals and blanks made alike, it had
              not asked before. A training set needs each row once; products ask again: the same documents, the same test
-             suite, the same customer. The last ask once more within ten minutes, up to eight times in a row, draws
-             another answer of it (P4): `novel_share` leaves it out
+             suite, the same customer. One of the last eight asks within ten minutes, up to eight times, draws another
+             answer of it (P4), side by side with others or not: `novel_share` leaves it out
 formula      fresh = new / looked at, on an adaptive sample of asks (62 fingerprints a week), decayed
 unit         share of asks
-state        the sample that all signals share (500 bytes in all), nothing of its own
+state        the sample that all signals share (580 bytes in all), nothing of its own
 half-life    4.9 days; an ask is forgotten after one to two weeks
-evasion      ask 20 to 30 % again: pays for each of these useless calls, and nothing else
+evasion      ask 20 to 30 % again: a call each, which may be as short as a word; draw more than eight in turn: free,
+             where several answers of each are wanted anyway
 look-alikes  batch classification, translation, writing for publication, evaluation in its first run
 source       Flajolet, On adaptive sampling (1990); the sweep of Tramer et al. 2016 and of every generation recipe
 """
@@ -32,7 +33,7 @@ class DatasetSweep(Signal):
             _of("fresh_share", "of the week's asks those that were not asked before", lambda s: s.fresh),
             _of(
                 "novel_share",
-                "the same without asks that draw the last one once more within ten minutes",
+                "the same without asks that draw one of the last eight once more within ten minutes",
                 lambda s: s.novel,
             ),
         )

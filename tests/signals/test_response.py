@@ -188,12 +188,31 @@ def test_answers_to_new_questions_are_taken_whole() -> None:
 
 def test_what_is_asked_again_weighs_less() -> None:
     account = exposure()
-    for what in "xyxy":  # in turn: nothing here is one more draw of the ask before it
+    for what in [*range(9), *range(9)]:  # nine in turn: nothing here is one more draw of the last eight
         once(account, ask(what), answer(50, 120))
-    new = 1 + 1 + 2 / 3 + 2 / 4
+    new = 9 + sum(9 / at for at in range(10, 19))
     assert account.value("answers_taken") == pytest.approx(new)
     assert account.value("useful_output") == pytest.approx(120 * new)
-    assert account.hits("harvest_share") == pytest.approx((new, 4))
+    assert account.hits("harvest_share") == pytest.approx((new, 18))
+
+
+def test_answers_drawn_side_by_side_are_taken_whole() -> None:
+    """Eight questions four times each, in turn, as a collector with eight requests in flight draws them."""
+    account = exposure()
+    for _ in range(4):
+        for what in range(8):
+            once(account, ask(what), answer(50, 120))
+    assert account.value("answers_taken") == 32
+    assert account.hits("harvest_share") == (32, 32)
+
+
+def test_what_comes_all_day_is_no_draw_after_the_eighth() -> None:
+    """A suite of three questions: eight of each are draws, and of the rest the share that is new falls."""
+    account = exposure()
+    for at in range(120):
+        once(account, ask(at % 3), answer(50, 120))
+    asked = range(1, 97)  # after the 24 that were draws, the first of each among them
+    assert account.value("answers_taken") == pytest.approx(24 + sum(3 / (3 + at) for at in asked))
 
 
 def test_more_answers_to_one_question_in_a_row_are_taken_whole() -> None:
