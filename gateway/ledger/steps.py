@@ -25,6 +25,7 @@ NOBODY = Caller(account="-")
 """The caller of a request that was refused before it was known who asks: nothing is remembered of it."""
 
 RENEW = 30_000_000  # µs between renewals of the leases of requests under way, as `edge/core.py` renews them
+BRIDGED = 31_536_000_000_000  # µs of silence that are bridged at all: nothing is under way for a year
 STRIDE = 1_800_000_000  # µs of silence that are bridged by one renewal: half of the deadline of a reservation
 SOFTER = frozenset({"allow", "tag", "clamp", "throttle"})  # words that a spent limit outranks
 
@@ -112,7 +113,7 @@ class Steps:
         if now - self._renewed < RENEW:
             return
         if self._live and self._renewed:
-            at = self._renewed
+            at = max(self._renewed, now - BRIDGED)
             while at < now:
                 at = min(now, at + STRIDE)
                 for request in self._live:
