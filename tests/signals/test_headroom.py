@@ -1,5 +1,7 @@
 """Room for an answer, by hand and on the wire."""
 
+from typing import Any
+
 import pytest
 
 from gateway.signals.headroom import Headroom
@@ -27,7 +29,8 @@ def test_shares_of_bounded_and_of_roomy_requests() -> None:
     [(1, {"bounded"}), (1024, {"bounded"}), (1025, set()), (4095, set()), (4096, {"roomy"}), (None, set())],
 )
 def test_what_the_declared_ceiling_says(tokens: int | None, marks: set[str]) -> None:
-    seen = chat("Why is it so?", **({} if tokens is None else {"max_tokens": tokens}))
+    given: dict[str, Any] = {} if tokens is None else {"max_tokens": tokens}
+    seen = chat("Why is it so?", **given)
     assert {"bounded", "roomy"} & seen.marks.keys() == marks
 
 
