@@ -10,9 +10,9 @@ formula      hits / n, decayed
 unit         share of requests
 state        36 bytes
 half-life    4.9 days
-evasion      a made-up history before each prompt ("hi", "ok"): some ten tokens a row, and the last share shows only one
-             whose answer is a sentence; one that was served: the same for all rows of a day, so a call a day. A tool that
-             is never called, an image of one dot: as little. A made-up user id: free. So none of it acquits of much
+evasion      a made-up history before each prompt ("hi", "ok"): ten tokens a row, and the last share shows only one
+             whose answer is a sentence; one that was served: the same for all rows of a day, so a call a day. A tool
+             that is never called, an image of one dot: as little. A made-up user id: free
 look-alikes  every batch job: classification, translation, evaluation; of made-up histories: yesterday's conversation,
              one that another worker or model began, examples written as turns
 source       the published collectors of Self-Instruct, s1 and open-r1: one turn a row, with nothing attached
