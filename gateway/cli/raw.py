@@ -5,6 +5,7 @@ the same instant settles first, then the lines come in their order. A `t` before
 """
 
 import heapq
+import json
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
@@ -93,6 +94,18 @@ _ENCODER = msgspec.json.Encoder()
 NOTHING = Verdict()
 UNUSED = Outcome("done").usage  # the default itself, which a row leaves out
 UNSEEN = Wire(Observation(VERSION, op="rejected"), UNREAD, 400, nameless=True)
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(word)  # NaN and its like are no JSON
+
+
+def _is_object(data: bytes) -> bool:
+    """Whether it is a JSON object all the same: half a surrogate pair, which any caller can send, stops no replay."""
+    try:
+        return isinstance(json.loads(data, parse_int=str, parse_constant=_no_number), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 class Player:
@@ -192,8 +205,8 @@ class Player:
             line = _DECODER.decode(data)
         except msgspec.ValidationError as error:
             return None, str(error) if data.lstrip()[:1] == b"{" else ""
-        except msgspec.DecodeError:
-            return None, ""
+        except msgspec.DecodeError as error:
+            return None, f"JSON that cannot be read: {error}" if _is_object(data) else ""
         except UnicodeDecodeError:
             return None, "it is not UTF-8"
         except RecursionError:
