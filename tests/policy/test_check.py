@@ -66,7 +66,8 @@ def assert_total(text: bytes | str) -> list[Finding]:
         assert 1 <= finding.line <= len(lines)
         assert 1 <= finding.column <= len(lines[finding.line - 1]) + 2
         assert finding.message
-        assert render(finding, source).startswith(f"a.yaml:{finding.line}:{finding.column}: {finding.severity}: ")
+        shown = f"a.yaml:{finding.line}:{finding.column}: {finding.severity}"
+        assert render(finding, source).startswith((f"{shown}: ", f"{shown} ({finding.code}): "))
     return findings
 
 
