@@ -71,7 +71,7 @@ SHORT = tuple(
 LONG = tuple(
     ms * MILLI for ms in (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 300_000)
 )  # a model's answer
-DECIBANS = (-30, -25, -20, -16, -12, -8, -4, 0, 5, 10, 15, 20, 30)  # -12, -8, -4, 10: the extraction pack's
+DECIBANS = (-50, -30, -25, -20, -16, -12, -8, -4, 0, 5, 10, 20, 30, 50)  # -12, -8, -4, 10: the extraction pack acts
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0)
 NEAR = 0.1  # of a limit's capacity left
 

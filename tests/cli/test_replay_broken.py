@@ -43,3 +43,21 @@ def test_a_line_of_raw_traffic_that_is_no_text_is_refused_alone(run: Run, tmp_pa
     result = run("replay", "log.jsonl", "--decisions", "out.jsonl")
     assert result.exit_code == 0, result.output
     assert [each["action"] for each in decisions(tmp_path / "out.jsonl")] == ["reject", "reject", "allow"]
+
+
+@pytest.mark.parametrize("odd", ['"\\ud800"', "1" + "0" * 400, "1" * 9_000, "1e999", "[" * 3_000 + "]" * 3_000])
+def test_json_that_any_caller_can_send_stops_no_replay(run: Run, tmp_path: Path, odd: str) -> None:
+    text = text_of([chat(0, "a", "one"), chat(1, "a", "two"), chat(2, "b", "three")]).replace('"two"', odd, 1)
+    (tmp_path / "p.yaml").write_text(POLICY)
+    result = run("replay", "-", "--policy", "p.yaml", "--decisions", "out.jsonl", given=text)
+    assert result.exit_code == 0, result.stderr
+    assert [each["account"] for each in decisions(tmp_path / "out.jsonl")][::2] == ["a", "b"]
+
+
+@pytest.mark.parametrize("bad", ["{", "not json", "[1]", '"x"', '{"t": NaN}', '{"t":1,"path":"/x","body":{"a":}}'])
+def test_a_line_that_is_no_json_object_stops_with_its_number(run: Run, tmp_path: Path, bad: str) -> None:
+    given = text_of([chat(0, "a", "one")]) + "\n" + bad + "\n"
+    result = run("replay", "-", given=given)
+    assert result.exit_code == 2
+    assert "<stdin>:3: this line is no JSON object" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -173,5 +173,5 @@ async def test_a_verdict_and_a_spent_limit_are_both_told(
         assert second["evidence"] == {"extraction": {"sweep": 3.0}}
         assert second["readings"] == {"1h.requests": 2.0}
         text = (await client.get(f"{g.ops_url}/metrics")).text
-        assert 'gauger_score_decibans_bucket{card="extraction",le="-10.0"} 2.0' in text
+        assert 'gauger_score_decibans_bucket{card="extraction",le="-8.0"} 2.0' in text
         assert 'gauger_score_decibans_bucket{card="extraction",le="-20.0"} 0.0' in text
