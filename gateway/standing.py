@@ -28,6 +28,7 @@ MARKS = (
     "fed_back_share",
     "bank_share",
     "distribution_share",
+    "soft_target_share",
     "novel_bias_share",
 )
 LEAST = 0.02  # share of an account's requests: fewer are a coincidence

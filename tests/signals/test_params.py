@@ -73,7 +73,8 @@ def test_each_kind_of_access_is_a_share_of_its_own() -> None:
     kinds = [("logprobs",), ("logprobs", "wide"), ("logprobs", "wide", "tiny"), ("greedy", "tiny")]
     account = at_once(access(), [ask(n, marks=marks) for n, marks in enumerate(kinds)])
     found = {name: account.value(name) for name in account.panel.readings}
-    assert found == {"logprobs_share": 0.75, "wide_share": 0.5, "distribution_share": 0.25, "greedy_share": 0.25}
+    shares = {"logprobs_share": 0.75, "wide_share": 0.5, "distribution_share": 0.25, "soft_target_share": 0.25}
+    assert found == {**shares, "greedy_share": 0.25}
 
 
 def test_whoever_takes_the_distribution_is_told_from_whoever_reads_a_labels_probability() -> None:
@@ -89,6 +90,16 @@ def test_whoever_takes_the_distribution_is_told_from_whoever_reads_a_labels_prob
 def test_of_a_batch_at_most_as_many_lines_want_the_distribution_as_have_both_marks() -> None:
     account = at_once(access(), [batch(0, 40, marks={"logprobs": 35, "wide": 30, "tiny": 10})])
     assert account.hits("distribution_share") == (10, 40)
+    assert account.hits("soft_target_share") == (20, 40)
+
+
+def test_whoever_distils_takes_the_soft_targets_of_whole_answers() -> None:
+    student, page = access(), access()
+    for n in range(50):
+        student.turn(ask(n, marks=("one_shot", "logprobs", "wide")))
+        page.turn(ask(n, marks=("one_shot", "logprobs")))  # one alternative, or five: how sure it was of each word
+    assert (student.value("soft_target_share"), student.value("distribution_share")) == (pytest.approx(1.0), 0)
+    assert (page.value("soft_target_share"), page.value("logprobs_share")) == (0, pytest.approx(1.0))
 
 
 def test_embeddings_have_no_logits() -> None:
@@ -232,6 +243,7 @@ def test_who_asks_one_thing_for_ever_has_a_thousand_answers_of_it() -> None:
         (constancy(), "params_share", ask()),
         (constancy(), "defaults_share", ask(spelled=9)),
         (access(), "distribution_share", ask(marks=("logprobs", "wide", "tiny"))),
+        (access(), "soft_target_share", ask(marks=("logprobs", "wide"))),
         (probe(), "novel_bias_share", biased(7)),
         (duplicates(), "choices_share", ask(n=2)),
         (duplicates(), "resample_share", batch(0, 2, distinct=1)),
