@@ -184,7 +184,11 @@ def test_of_several_files_none_is_guessed(folder: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("made.jsonl.gz", gzip.compress(b'{"t":1,"account":"a"}\n'), "made.jsonl.gz:1: this is no labelled request"),
+        (
+            "made.jsonl.gz",
+            gzip.compress(b'{"t":1,"account":"a"}\n', mtime=0),
+            "made.jsonl.gz:1: this is no labelled request",
+        ),
         (
             "made.accounts.jsonl",
             b'{"account":"plain-9","label":"benign","family":"chat"}\n',
