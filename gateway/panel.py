@@ -12,7 +12,7 @@ from struct import Struct
 
 from gateway.identity import Caller
 from gateway.observe import Observation
-from gateway.signals import DAY, GENERATES, HOUR, WEEK, Ended, Read, Signal, Slab, Span
+from gateway.signals import DAY, GENERATES, HOUR, WEEK, Ended, Read, Signal, Slab, Span, slight
 from gateway.sketches import Recent, Seen
 
 __all__ = ["LAYOUT", "Panel"]
@@ -28,6 +28,7 @@ SHARED: tuple[tuple[str, Span], ...] = (
     ("fresh", "week"),  # of those, asked for the first time
     ("apart", "week"),  # asks of the sample without those that draw one of the last once more
     ("novel", "week"),  # of those, asked for the first time
+    ("slight", "week"),  # what requests weigh less than 1
 )
 STAMPS = ("last", "period")
 SECOND = 1_000_000  # µs
@@ -60,7 +61,7 @@ class Panel:
             signal.at = tuple(places[file, name] for name, _ in _counters(signal))
             for mark in signal.marks:
                 self._marks.setdefault(mark, []).append(places[file, mark])
-        self._day, self._week, self._looked, self._fresh, self._apart, self._novel = (
+        self._day, self._week, self._looked, self._fresh, self._apart, self._novel, self._slight = (
             places["", name] for name, _ in SHARED
         )
         ends = [sum(1 for each in ordered if ORDER.index(each[2]) < at) for at in range(4)]
@@ -178,6 +179,7 @@ class Panel:
         """The slab after a request has ended."""
         slab = self.at(row, now)
         slab.weight = seen.lines or 1
+        slab.counts[self._slight] += slight(seen, end)
         self._share(slab)
         for ended in self._ended:
             ended(slab, seen, end)
@@ -186,6 +188,7 @@ class Panel:
     def _share(self, slab: Slab) -> None:
         counts = slab.counts
         slab.generating, slab.generating_day = counts[self._week], counts[self._day]
+        slab.weighty = max(0.0, slab.generating - counts[self._slight])
         looked = counts[self._looked]
         slab.fresh = counts[self._fresh] / looked if looked else 1.0
         apart = counts[self._apart]

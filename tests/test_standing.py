@@ -10,11 +10,12 @@ SHORT = ANSWERED._replace(output=5)  # tokens: no training row
 
 
 def asking(count: int, *marks: str, others: int = 0, worth: bool = False) -> bytes:
-    """The row of an account that asked so much with these marks, and then so much without, within a minute or two."""
+    """The row of an account that asked so much with these marks, and then went on without, within a minute or two."""
     account = Account(PANEL)
-    for at in range(count + others):
-        seen = ask(at, marks=("one_shot", *marks) if at < count else ("one_shot",))
-        account.turn(seen, ANSWERED if worth else SHORT, took=0.05, then=0.05)
+    for at in range(count):
+        account.turn(ask(at, marks=("one_shot", *marks)), ANSWERED if worth else SHORT, took=0.05, then=0.05)
+    for at in range(others):
+        account.turn(ask(count + at, marks=("continues",)), ANSWERED, took=0.05, then=0.05)
     return account.row
 
 

@@ -35,6 +35,8 @@ __all__ = [
     "faded",
     "left",
     "share",
+    "slight",
+    "weighed",
     "worthwhile",
 ]
 
@@ -52,6 +54,8 @@ GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 """Operations whose answer a model writes."""
 
 ENOUGH = 64  # tokens; fewer make a label, a name, a yes or no
+TELLING = frozenset({"elicits", "reasons", "generates", "invents", "prefers", "grades", "banked"})
+"""Marks that say what a request is for."""
 
 
 class Slab:
@@ -74,6 +78,7 @@ class Slab:
         "since",
         "times",
         "weight",
+        "weighty",
     )
 
     def __init__(self, times: list[int], counts: list[float], data: bytearray) -> None:
@@ -85,6 +90,7 @@ class Slab:
         self.weight = 1  # requests that this one stands for: the lines of a batch, else 1
         self.generating = 0.0  # requests of the last week that generate, this one included
         self.generating_day = 0.0  # the same of the last day
+        self.weighty = 0.0  # the same of the week without what took next to nothing; see `weighed`
         self.again = False  # one of the last eight asks within ten minutes: another draw of it, and no return to it
         self.fresh = 1.0  # share of this account's asks that it had not asked before, as estimated now
         self.novel = 1.0  # the same without asks that draw one of the last once more
@@ -194,6 +200,46 @@ def share(
         generating if of is None else Count(of),
         True,
     )
+
+
+class Weighed:
+    """Reads a counter of requests with a telling mark by all that weigh something. None where there are none."""
+
+    __slots__ = ("hits",)
+
+    def __init__(self, hits: int) -> None:
+        self.hits = hits
+
+    def __call__(self, slab: Slab) -> float | None:
+        all_ = self.of(slab)
+        return slab.counts[self.hits] / all_ if all_ else None
+
+    def of(self, slab: Slab) -> float:
+        """The requests that it is a share of, never fewer than its hits."""
+        return max(slab.weighty, slab.counts[self.hits])
+
+
+def weighed(name: str, doc: str, words: str, hits: int) -> Read:
+    """A share of the week's generating requests, of which those without a telling mark count by what they took.
+
+    An answer of `ENOUGH` tokens or more counts 1, a shorter one in proportion, none at all 0: otherwise ten greetings,
+    answered in a word each, would make any harvest a tenth of an account's use. See `slight`.
+    """
+    read = Weighed(hits)
+    doc = f"of the week's generating requests, short answers to others counting less, {doc}"
+    return Read(name, doc, read, "share", words, Count(hits), read.of, True)
+
+
+def slight(seen: Observation, end: Ended) -> float:
+    """How much less than a request this one weighs, 0 to 1, once it is known what it took.
+
+    What bears a telling mark weighs 1, and so do a batch, whose answers are elsewhere, and an answer of unknown length.
+    """
+    if seen.op not in GENERATES or seen.lines or not TELLING.isdisjoint(seen.marks):
+        return 0.0
+    if not end.ok:
+        return 1.0
+    return 1.0 - end.output / ENOUGH if 0 < end.output < ENOUGH else 0.0
 
 
 def faded(slab: Slab, stamp: int, span: int) -> float:

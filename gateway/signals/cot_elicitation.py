@@ -3,7 +3,8 @@
 measures     the shares of generating requests that ask for the reasoning as a product (tags to think in, a trace, each
              step checked and in full), and that ask for steps as tutors and evaluations do too. The trace is what a
              student model learns from; a product shows its users the answer
-formula      hits / n, decayed; scored by the hierarchical Bayes factor
+formula      hits / n, decayed, a request without a telling mark counting by its answer (1 from 64 tokens on);
+             scored by the hierarchical Bayes factor
 unit         share of requests
 state        8 bytes
 half-life    4.9 days
@@ -13,7 +14,7 @@ source       Google GTIG's AI threat tracker of February 2026 (coercion of reaso
              the phrases are listed in `observe/phrases.py`
 """
 
-from gateway.signals import Read, Signal, share
+from gateway.signals import Read, Signal, weighed
 
 __all__ = ["CotElicitation"]
 
@@ -28,13 +29,11 @@ class CotElicitation(Signal):
     def readings(self) -> tuple[Read, ...]:
         elicits, reasons = self.at
         return (
-            share(
+            weighed(
                 "elicitation_share",
-                "of the week's generating requests those that want the reasoning written out",
+                "those that want the reasoning written out",
                 "want the reasoning written out",
                 elicits,
             ),
-            share(
-                "steps_share", "of the week's generating requests those that ask for steps", "ask for steps", reasons
-            ),
+            weighed("steps_share", "those that ask for steps", "ask for steps", reasons),
         )

@@ -2,7 +2,8 @@
 
 measures     the shares of generating requests that ask for instructions, prompts or question-answer pairs for a model,
              and, weaker, for a number of invented items of any kind
-formula      hits / n, decayed; scored by the hierarchical Bayes factor
+formula      hits / n, decayed, a request without a telling mark counting by its answer (1 from 64 tokens on);
+             scored by the hierarchical Bayes factor
 unit         share of requests
 state        8 bytes
 half-life    4.9 days
@@ -12,7 +13,7 @@ source       Wang et al., Self-Instruct; Xu et al., WizardLM (Evol-Instruct); Ge
              listed in `observe/phrases.py`
 """
 
-from gateway.signals import Read, Signal, share
+from gateway.signals import Read, Signal, weighed
 
 __all__ = ["DataGeneration"]
 
@@ -27,15 +28,15 @@ class DataGeneration(Signal):
     def readings(self) -> tuple[Read, ...]:
         generates, invents = self.at
         return (
-            share(
+            weighed(
                 "generation_share",
-                "of the week's generating requests those that ask for material to train a model on",
+                "those that ask for material to train a model on",
                 "ask for material to train a model on",
                 generates,
             ),
-            share(
+            weighed(
                 "invention_share",
-                "of the week's generating requests those that ask for invented items",
+                "those that ask for invented items",
                 "ask for invented items",
                 invents,
             ),

@@ -2,7 +2,8 @@
 
 measures     the shares of generating requests that have answers to one prompt compared, ranked or improved, and,
              weaker, that have one answer graded. Pairs with a winner are what preference training eats
-formula      hits / n, decayed; scored by the hierarchical Bayes factor
+formula      hits / n, decayed, a request without a telling mark counting by its answer (1 from 64 tokens on);
+             scored by the hierarchical Bayes factor
 unit         share of requests
 state        8 bytes
 half-life    4.9 days
@@ -12,7 +13,7 @@ source       Zheng et al., Judging LLM-as-a-judge; Cui et al., UltraFeedback; An
              (rubric-based grading); the phrases are listed in `observe/phrases.py`
 """
 
-from gateway.signals import Read, Signal, share
+from gateway.signals import Read, Signal, weighed
 
 __all__ = ["PreferenceHarvest"]
 
@@ -27,15 +28,15 @@ class PreferenceHarvest(Signal):
     def readings(self) -> tuple[Read, ...]:
         prefers, grades = self.at
         return (
-            share(
+            weighed(
                 "preference_share",
-                "of the week's generating requests those that have answers compared",
+                "those that have answers compared",
                 "have answers compared",
                 prefers,
             ),
-            share(
+            weighed(
                 "grading_share",
-                "of the week's generating requests those that have an answer graded",
+                "those that have an answer graded",
                 "have an answer graded",
                 grades,
             ),

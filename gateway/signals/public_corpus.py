@@ -3,7 +3,8 @@
 measures     the share of generating requests with a sentence of a known bank, and of these the share from splits that
              are kept for evaluation. Whoever sweeps a training split makes training data; a test split is what an
              evaluation sweeps, and what nobody should train on
-formula      hits / n, decayed; scored by the hierarchical Bayes factor
+formula      hits / n, decayed, a request without a telling mark counting by its answer (1 from 64 tokens on);
+             scored by the hierarchical Bayes factor
 unit         share of requests
 state        8 bytes; the banks' hashes are the deployment's (`gateway/banks.py`)
 half-life    4.9 days
@@ -12,7 +13,7 @@ look-alikes  evaluation (test splits), education, researchers
 source       contamination checks by n-grams, as in Brown et al., Language models are few-shot learners (2020)
 """
 
-from gateway.signals import Read, Signal, share
+from gateway.signals import Read, Signal, share, weighed
 
 __all__ = ["PublicCorpus"]
 
@@ -27,9 +28,9 @@ class PublicCorpus(Signal):
     def readings(self) -> tuple[Read, ...]:
         banked, tested = self.at
         return (
-            share(
+            weighed(
                 "bank_share",
-                "of the week's generating requests those from a public bank",
+                "those from a public bank",
                 "come from a public bank",
                 banked,
             ),

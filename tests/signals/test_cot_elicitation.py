@@ -4,9 +4,10 @@ from math import log
 
 import pytest
 
-from gateway.signals import WEEK
+from gateway.observe import Observation
+from gateway.signals import WEEK, Ended
 from gateway.signals.cot_elicitation import CotElicitation
-from tests.signals.traces import SECOND, Account, alone, ask, batch, mark
+from tests.signals.traces import ANSWERED, BUSY, FAILED, SECOND, Account, alone, ask, batch, mark
 from tests.signals.wired import chat, upload
 
 PLAIN = ["What is the capital of Peru?", "Fix the typo in this line: teh cat", "Translate to French: good morning"]
@@ -47,6 +48,48 @@ def test_a_batch_counts_its_lines() -> None:
     assert one.hits("elicitation_share") == (7, 11)
     one.asked(upload([WANTED[0], *PLAIN]))
     assert one.hits("elicitation_share") == (8, 15)
+
+
+def test_cover_that_takes_next_to_nothing_hides_nothing() -> None:
+    """Nine greetings, answered in a token each, beside each request that wants the reasoning."""
+    thief, person = account(), account()
+    for at in range(200):
+        thief.turn(mark(ask(at), elicits=at % 10 == 0), ANSWERED._replace(output=400 if at % 10 == 0 else 1))
+        person.turn(mark(ask(at), elicits=at % 10 == 0), ANSWERED)
+    assert thief.value("elicitation_share") == pytest.approx(1 / (1 + 9 / 64), rel=1e-3)
+    assert person.value("elicitation_share") == pytest.approx(0.1, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("seen", "end", "weight"),
+    [
+        (ask(1), ANSWERED._replace(output=32), 0.5),
+        (ask(1), ANSWERED._replace(output=64), 1),
+        (ask(1), ANSWERED._replace(output=0), 1),  # nobody said how long the answer was
+        (ask(1), FAILED, 0),
+        (ask(1), BUSY, 0),
+        (mark(ask(1), prefers=1), ANSWERED._replace(output=1), 1),  # a judgement is short
+        (batch(1, 1), FAILED, 1),
+        (ask(1, op="embeddings"), FAILED, 0),
+    ],
+)
+def test_what_a_request_weighs(seen: Observation, end: Ended, weight: float) -> None:
+    one = account()
+    one.turn(seen, end)
+    assert one.hits("elicitation_share")[1] == pytest.approx(weight, rel=1e-4)
+
+
+def test_a_share_is_never_more_than_all_whatever_was_slight() -> None:
+    """What a request weighs less is known minutes later, when the rest has faded a little."""
+    one = account()
+    for at in range(1000):
+        one.asked(ask(at))
+    one.asked(mark(ask(1000), elicits=1))
+    one.wait(3600)
+    for at in range(1000):
+        one.ended(ask(at), FAILED)
+    hits, of = one.hits("elicitation_share")
+    assert (one.value("elicitation_share"), hits) == (1, of)
 
 
 def test_prompts_that_want_the_reasoning_read_high() -> None:
