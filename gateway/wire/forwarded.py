@@ -15,9 +15,9 @@ Network = IPv4Network | IPv6Network
 
 MAX_HOPS = 64  # of one chain; longer ones are nobody's network
 MAX_HOST = 64  # characters; the longest IPv6 literal with a port has 47
-FORWARDED_PAIR = re.compile(r"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(\"(?:[^\"\\]|\\.)*\"|[^\",;\s]*)[ \t]*([;,]|$)")
-CERTIFICATE_PAIR = re.compile(r"[ \t]*([A-Za-z]+)=(\"(?:[^\"\\]|\\\"|\\(?!\"))*\"|[^\",;]*)[ \t]*([;,]|$)")
-EMPTY_ELEMENT = re.compile(r"[ \t]*(?:,|$)")
+FORWARDED_PAIR = re.compile(r"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(\"(?:[^\"\\]|\\.)*\"|[^\",;\s]*)[ \t]*([;,]|\Z)")
+CERTIFICATE_PAIR = re.compile(r"[ \t]*([A-Za-z]+)=(\"(?:[^\"\\]|\\\"|\\(?!\"))*\"|[^\",;]*)[ \t]*([;,]|\Z)")
+EMPTY_ELEMENT = re.compile(r"[ \t]*(?:,|\Z)")
 
 
 def address_of(text: str) -> IPv4Address | IPv6Address | None:

@@ -94,6 +94,12 @@ def test_any_bytes_give_an_address_or_the_peer(value: bytes, name: bytes) -> Non
     assert address_of(answer) is not None
 
 
+@pytest.mark.parametrize("value", [b"\n", b"for=192.0.2.1\n", b" \n", b",\n"])
+def test_an_end_of_line_is_no_end_of_the_field(value: bytes) -> None:
+    """No server lets one through, but a log of raw traffic may hold it: it was read for ever."""
+    assert client_address(EDGE, [(b"forwarded", value)], PROXIES) == EDGE
+
+
 def test_a_mapped_peer_is_the_ipv4_proxy() -> None:
     assert is_trusted("::ffff:10.0.0.1", PROXIES)
     assert is_trusted("fd12::1", PROXIES)
