@@ -262,7 +262,8 @@ def settle(
     policy: Policy, state: AccountState, facts: Facts, verdict: Verdict, outcome: Outcome, now: int
 ) -> tuple[AccountState, Reflection]:
     """The state after a request has ended, however it ended, and what the rules of its answer say."""
-    used, sent = _unseen(facts, verdict, outcome) or outcome.usage, _clamped(facts.seen, verdict.effects.clamp)
+    used = _unseen(facts, verdict, outcome) or _read_too(facts, verdict, outcome.usage)
+    sent = _clamped(facts.seen, verdict.effects.clamp)
     slab = PANEL.ended(state.signals, verdict.batch or sent, _ended(outcome, used), now)
     changes: dict[str, object] = {
         "last": max(state.last, now),
@@ -306,15 +307,8 @@ def _ended(outcome: Outcome, used: Usage) -> Ended:
         if reading.capacity and not reading.shadow and reading.unit != "concurrent":
             share = 1.0 - reading.left / reading.capacity
             full = share if full is None or share > full else full
-    return Ended(
-        200 <= outcome.upstream_status < 300,
-        outcome.end == "refused",
-        outcome.status,
-        used.input,
-        used.output,
-        used.reasoning,
-        full,
-    )
+    ok = 200 <= outcome.upstream_status < 300
+    return Ended(ok, outcome.end == "refused", outcome.status, used.input, used.output, used.reasoning, full)
 
 
 def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome) -> dict[str, int]:
@@ -350,6 +344,14 @@ def _unseen(facts: Facts, verdict: Verdict, outcome: Outcome) -> Usage | None:
     return outcome.usage if told else Usage(verdict.input, verdict.owed)
 
 
+def _read_too(facts: Facts, verdict: Verdict, usage: Usage) -> Usage:
+    """The usage, with what was read as estimated where only the answer could be counted: a stream that was left."""
+    if usage.source != "counted" or usage.input:
+        return usage
+    least = int(facts.seen.chars * RATIO_ASCII)  # what was learned of an account never makes its text cheaper
+    return msgspec.structs.replace(usage, input=max(verdict.input, least))
+
+
 def _spent(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, draw: Draw) -> int | None:
     if _is_unseen(facts, outcome):
         if not outcome.upstream_status:  # it may have been taken or not: it stays as drawn
@@ -358,11 +360,7 @@ def _spent(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, dra
         if owed is None:
             return 0
         return max(draw.cost, used(draw.unit, policy.tokens, owed))  # paid for when it is handed in
-    usage = outcome.usage
-    if usage.source == "counted" and not usage.input:
-        least = int(facts.seen.chars * RATIO_ASCII)  # what was learned of an account never makes its text cheaper
-        usage = msgspec.structs.replace(usage, input=max(verdict.input, least))
-    spent = used(draw.unit, policy.tokens, usage)
+    spent = used(draw.unit, policy.tokens, _read_too(facts, verdict, outcome.usage))
     if outcome.end == "client_abort" and policy.abort == "charge_reserved":
         return max(draw.cost, spent)
     return spent

@@ -22,6 +22,7 @@ from gateway.decide import (
     judge,
     settle,
 )
+from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.policy.model import IdentityRules, Limit, Policy, Rate, Reserve, TokenWeights
@@ -187,6 +188,14 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_what_an_answer_really_cost(end: End, status: int, usage: Usage, expected: dict[str, int]) -> None:
     facts = Facts(CALLER, CHAT)
     assert actual(ALL, facts, verdict_on(CHAT), Outcome(end, status, status, usage)) == expected
+
+
+def test_a_stream_that_was_left_had_a_prompt_all_the_same() -> None:
+    """Its answer is counted, and what it read can only be estimated: no prompt would look like a harvest's gain."""
+    state, verdict = judge(ALL, AccountState(), Facts(CALLER, CHAT), NOW)
+    left = Outcome("client_abort", 200, 200, Usage(0, 218, source="counted"))
+    after, _ = settle(ALL, state, Facts(CALLER, CHAT), verdict, left, NOW)
+    assert PANEL.readings["output_per_input"].get(PANEL.read(after.signals)) == 2.0  # 109 were read
 
 
 def test_the_policy_may_charge_an_aborted_stream_in_full() -> None:
