@@ -201,7 +201,7 @@ def test_real_text_of_other_people_is_of_no_bank(name: str) -> None:
     assert sum(shipped(item) != "" for item in items[:2000]) <= 0.005 * len(items[:2000])
 
 
-@pytest.mark.skipif(COPIES is None, reason="needs BANKS_FOLDER, with a copy of each bank")
+@pytest.mark.skipif(COPIES is None, reason="needs BANKS_FOLDER=DIR: see tests/observe/build_banks.py")
 def test_the_file_is_what_the_script_makes() -> None:
     assert COPIES is not None
     data, counts = build(Path(COPIES))
