@@ -16,6 +16,7 @@ from gateway.policy.loader import Loaded
 from gateway.policy.model import Policy, Rule, Scorecard
 from gateway.policy.names import Name
 from gateway.policy.places import Places
+from gateway.policy.promises import card_digest, doubts, thresholds
 from gateway.policy.reach import Reach, reach
 from gateway.policy.sections import BlockSection
 from gateway.policy.twins import twins
@@ -164,7 +165,7 @@ class _Lints:
                 name = f"score.{card.id}"
                 self._above(kind, path, node, name, ends.most, "dB")
                 self._above(kind, path, node, f"{name}.families", float(len(ends.strong)), "")
-                for part, value, inclusive in _thresholds(node, name):
+                for part, value, inclusive in thresholds(node, name):
                     if value < ends.least or (value == ends.least and inclusive):
                         message = f"the card never falls below {ends.least:g} dB: this part holds for every score"
                         self.find(path, message, "take a higher threshold", "below-reach", offset=part.at)
@@ -273,22 +274,26 @@ class _Lints:
                 self.find((*path, "expires"), message, hint, "long-exception")
 
     def promises(self) -> None:
-        """No calibration file exists in this version, so that no promise is backed by one."""
+        """Promises without support, and rules that break one: errors where a block in force reads the score."""
         blocking = {
             name
             for rule in self.policy.rules
             if rule.then.block and rule.mode == "enforce" and self.policy.mode == "enforce"
             for name in names_in(self.parsed[rule.when])
         }
-        for at, card in enumerate(self.file.scorecards):
+        cards = {card.id: card for card in self.policy.scorecards}
+        places = {item.id: at for at, item in enumerate(self.file.rules)}
+        for at, item in enumerate(self.file.scorecards):
+            card = cards[item.id]
             blocks = not blocking.isdisjoint(_score_names(card.id))
-            for action in card.promise:
-                message = "no calibration supports this promise"
-                hint = "it is a wish until one does"
+            digest = card_digest(card, self.parsed, self.policy.lists)
+            calibration = self.policy.calibrations.get(card.id)
+            for each in doubts(card, digest, calibration, self.policy.rules, self.parsed, self.names):
+                message, hint = each.message, each.hint
                 if blocks:
                     message += ", and a rule in force blocks on this score"
-                    hint = "keep the rule in shadow"
-                path = ("scorecards", at, "promise", action)
+                    hint = f"keep the block in shadow, or: {hint}"
+                path = ("rules", places[each.rule], "when") if each.rule else ("scorecards", at, "promise", each.action)
                 self.find(path, message, hint, "promise", severity="error" if blocks else "warning")
 
     def unused(self) -> None:
@@ -360,12 +365,3 @@ def _as_share(node: Node, names: Mapping[str, Name]) -> str:
             if name in names and names[name].unit == "share" and 2 <= bound <= 100:
                 return f"{name} is a share, at most 100%: did you mean `{bound:g}%`?"
     return ""
-
-
-def _thresholds(node: Node, name: str) -> Iterator[tuple[Node, float, bool]]:
-    """The comparisons that a name passes from some constant on: with the constant, and whether it passes as well."""
-    for each, _ in walk(node):
-        if isinstance(each, Compare) and each.op in ("<", "<=", ">", ">="):
-            left, right = (each.left, each.right) if each.op[0] == ">" else (each.right, each.left)
-            if isinstance(left, Ref) and left.name == name and isinstance(right, Number):
-                yield each, right.value, each.op[1:] == "="

@@ -9,6 +9,8 @@ import msgspec
 
 from gateway.documents import MAX_FINDINGS, DocumentErrors, Finding, did_you_mean, in_order, parse, shown
 from gateway.identity import HEADER_OF, IdentityRules, Jwt, Trusted
+from gateway.policy.calibration import Broken, Calibration
+from gateway.policy.calibration import read as read_calibration
 from gateway.policy.engine import Engine
 from gateway.policy.examples import examples
 from gateway.policy.file import File, IdentitySection
@@ -39,16 +41,19 @@ class Loaded(msgspec.Struct):
     data: dict[str, Any] = {}
 
 
-def load(text: bytes | str, source: str, resolve: Resolve) -> Policy:
-    """The policy in a file's text. Raises PolicyErrors with every error in it; warnings are `check`'s."""
-    loaded = read(text, source, resolve)
+def load(text: bytes | str, source: str, resolve: Resolve, *, calibrated: bool = True) -> Policy:
+    """The policy in a file's text. Raises PolicyErrors with every error in it; warnings are `check`'s.
+
+    `calibrated` False leaves out what it says of calibrations: they may be yet to be made.
+    """
+    loaded = read(text, source, resolve, calibrated=calibrated)
     if loaded.policy is None:
         raise PolicyErrors(loaded.findings)
     return loaded.policy
 
 
-def read(text: bytes | str, source: str, resolve: Resolve) -> Loaded:
-    """The policy, or the findings that stand in its way. Never raises."""
+def read(text: bytes | str, source: str, resolve: Resolve, *, calibrated: bool = True) -> Loaded:
+    """The policy, or the findings that stand in its way. Never raises. `calibrated`: as in `load`."""
     try:
         alone = parse(text, source)
     except DocumentErrors as error:
@@ -58,7 +63,7 @@ def read(text: bytes | str, source: str, resolve: Resolve) -> Loaded:
     if file is None or findings:
         return Loaded(in_order(findings + more), document, file)
     reader = _Compiler(document, file, resolve)
-    policy = reader.policy()
+    policy = reader.policy(calibrated=calibrated)
     if reader.findings:
         return Loaded(in_order(reader.findings), document, file)
     return Loaded([], document, file, policy, reader.merged)
@@ -80,7 +85,7 @@ class _Compiler:
     def find(self, path: tuple[str | int, ...], message: str, hint: str = "", code: str = "value", **more: Any) -> None:
         self.findings.append(self.document.finding(path, message, hint=hint, code=code, **more))
 
-    def policy(self) -> Policy:
+    def policy(self, *, calibrated: bool) -> Policy:
         section, tokens = self.file.policy, self.file.tokens
         self._zone(section.timezone)
         plans = self._plans()
@@ -96,6 +101,7 @@ class _Compiler:
             on_missing=section.on_missing,
         )
         scorecards = judging.cards(self.file.scorecards)
+        calibrations = self._calibrations(read=calibrated)
         rules = judging.rules(self.file.rules)
         exceptions = judging.exceptions(self.file.exceptions, rules)
         self.findings += judging.findings
@@ -134,6 +140,7 @@ class _Compiler:
             limits=limits,
             lists=lists,
             scorecards=scorecards,
+            calibrations=calibrations,
             rules=rules,
             exceptions=exceptions,
             engine=engine,
@@ -256,25 +263,10 @@ class _Compiler:
 
     def _listed(self, name: str, file: str) -> list[str]:
         where = ("lists", name, "file")
-        asked = self.document.beside(where, file)
-        if asked is None:
-            self.find(where, f"{shown(file)} leads out of the policy's folder", code="list-file")
-            return []
         if self.listed > MAX_ALL_LISTED:
             return []
-        try:
-            raw = self.resolve(asked)
-            if len(raw) > MAX_LIST:
-                raise ValueError(f"larger than {MAX_LIST // 1_048_576} MiB")
-            content = raw.decode("utf-8")
-        except UnicodeDecodeError:
-            self.find(where, f"{shown(file)} is not UTF-8", code="list-file")
-        except Exception as error:  # noqa: BLE001  # the shell's own resolver: whatever it raises is about this file
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            hint = "paths start at the folder of the file that they stand in"
-            self.find(where, f"{shown(file)} can't be read: {reason}", hint, "list-file")
-        else:
-            self.files[f"./{asked}" if asked == self.document.file else asked] = content
+        content = self._content(where, file, "list-file")
+        if content is not None:
             lines = content.splitlines()
             values = [value for value in (line.partition("#")[0].strip() for line in lines) if value]
             if len(values) > MAX_LISTED:
@@ -284,3 +276,46 @@ class _Compiler:
                 self.find(where, f"the files of all lists have more than {MAX_ALL_LISTED} entries", code="list-file")
             return sorted(set(values))
         return []
+
+    def _calibrations(self, *, read: bool) -> dict[str, Calibration]:
+        """By scorecard. The digest is over what is in a calibration, whatever the name of its file."""
+        found, items = {}, list(self.merged.get("scorecards", ()))
+        for at, card in enumerate(self.file.scorecards):
+            if card.calibration is None:
+                continue
+            where = ("scorecards", at, "calibration")
+            items[at] = {key: value for key, value in items[at].items() if key != "calibration"}
+            content = self._content(where, card.calibration, "calibration") if read else None
+            if content is None:
+                continue
+            try:
+                made = found[card.id] = read_calibration(content)
+            except Broken as error:
+                self.find(where, f"{shown(card.calibration)}: {error.message}", error.hint, "calibration")
+            else:
+                items[at]["calibration"] = made.digest
+        if items:
+            self.merged["scorecards"] = items
+        return found
+
+    def _content(self, where: tuple[str | int, ...], file: str, code: str) -> str | None:
+        """The text of a file that a section names, which is then one of the policy's; None with a finding."""
+        asked = self.document.beside(where, file)
+        if asked is None:
+            self.find(where, f"{shown(file)} leads out of the policy's folder", code=code)
+            return None
+        try:
+            raw = self.resolve(asked)
+            if len(raw) > MAX_LIST:
+                raise ValueError(f"larger than {MAX_LIST // 1_048_576} MiB")
+            content = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            self.find(where, f"{shown(file)} is not UTF-8", code=code)
+        except Exception as error:  # noqa: BLE001  # the shell's own resolver: whatever it raises is about this file
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            hint = "paths start at the folder of the file that they stand in"
+            self.find(where, f"{shown(file)} can't be read: {reason}", hint, code)
+        else:
+            self.files[f"./{asked}" if asked == self.document.file else asked] = content
+            return content
+        return None

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.identity import IdentityRules, Jwt, Trusted
+from gateway.policy.calibration import Calibration
 
 __all__ = [
     "Dimension",
@@ -230,6 +231,7 @@ class Policy(msgspec.Struct, frozen=True):
     limits: dict[str, tuple[Limit, ...]] = {}  # plan id -> its limits; unlimited ones are left out
     lists: dict[str, ListOf] = {}
     scorecards: tuple[Scorecard, ...] = ()
+    calibrations: dict[str, Calibration] = {}  # scorecard id -> what its promises rest on; no verdict reads it
     rules: tuple[Rule, ...] = ()  # sorted by id
     exceptions: tuple[Exemption, ...] = ()  # sorted by id
     engine: Any = None  # `policy.engine.Engine`: the above, compiled

@@ -212,6 +212,7 @@ class ScorecardItem(Section):
             WithJsonSchema({"type": "string", "pattern": r"^ *[0-9]+(\.[0-9]+)? *% of owners/month *$"}),
         ],
     ] = Field({}, description="the most benign owners that may meet an action by this score, by chance, in a month")
+    calibration: Text | None = Field(None, description="file of `gauger calibrate` that the promises rest on")
 
 
 class ThrottleSection(Section):
