@@ -18,6 +18,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of policy files, for editors.",
     "config": "Show every setting, its value and where it came from.",
     "replay": "Judge recorded requests again, by the same policy or another.",
+    "simulate": "Make traffic: benign families, look-alikes and attack campaigns.",
     "explain": "Say why a request was treated as it was, and what an account did.",
     "signals": "Say what each signal measures, what evades it, and who looks alike without guilt.",
     "verify": "Prove that no row of a ledger was changed or removed.",
