@@ -1,7 +1,11 @@
 """Shell. `gauger simulate`: seeded traffic of benign families and attack campaigns, to a file or a running gateway."""
 
+import asyncio
+import signal
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from gateway.simulate.benign import CONTROLS
 from gateway.simulate.chance import dice_of
 from gateway.simulate.files import output, read_prompts, write_accounts, write_labels, write_traffic
 from gateway.simulate.knobs import parsed
+from gateway.simulate.live import Summary, drive
 from gateway.simulate.scenario import BOUNDS, SCENARIOS, Written, controls_of, written
 from gateway.simulate.traffic import Sent
 from gateway.simulate.world import Scenario, World
@@ -42,6 +47,20 @@ def _bound(name: str) -> click.IntRange | click.FloatRange:
 @click.option("--out", metavar="OUT", help="write the traffic; - is standard output, .gz is compressed")
 @click.option("--accounts-out", metavar="OUT", help="write an accounts file: org and first day of each account")
 @click.option("--labels-out", metavar="OUT", help="write the truth about each account, as JSON lines")
+@click.option(
+    "--live", metavar="URL", help="send the traffic to a running gateway instead, each account with its own key"
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.01, 1e9),
+    default=3600.0,
+    show_default=True,
+    help="seconds of it in one, with --live",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="requests at once, with --live"
+)
+@click.option("--requests", type=click.IntRange(1), metavar="N", help="end after so many requests")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -55,6 +74,10 @@ def command(
     out: str | None,
     accounts_out: str | None,
     labels_out: str | None,
+    live: str | None,
+    speed: float,
+    concurrency: int,
+    requests: int | None,
 ) -> None:
     """Make traffic: benign families, look-alikes that must stay innocent, and attack campaigns.
 
@@ -69,11 +92,14 @@ def command(
       gauger simulate --out traffic.jsonl --labels-out labels.jsonl
       gauger simulate --benign 1000 --hydra hydra-200,schedule=human --control viral,course --out big.jsonl.gz
       gauger simulate --out - | gauger replay - --policy policies/packs/extraction.yaml
+      gauger simulate --live http://127.0.0.1:8080 --speed 600 --requests 2000
     """
     if ctx.invoked_subcommand is not None:
         return
-    if out is None:
-        raise click.UsageError("where to? --out FILE writes the traffic, `gauger simulate attack` plays an attacker")
+    if (out is None) == (live is None):
+        raise click.UsageError(
+            "where to? --out FILE writes the traffic, --live URL sends it; `attack` plays an attacker"
+        )
     places = [name for name in (out, accounts_out, labels_out) if name is not None]
     if len(set(places)) < len(places):
         raise click.UsageError("--out, --accounts-out and --labels-out must be different files")
@@ -81,17 +107,25 @@ def command(
     given = _changed(chosen.scenario, seed=seed, days=days, benign=benign, hydras=hydras, controls=controls)
     path = prompts or (Path(scenario).parent / chosen.prompts if scenario and chosen.prompts else None)
     world = World(given, dice_of(given.seed), read_prompts(path) if path is not None else ())
-    tally = Tally()
     with ExitStack() as stack:
         files = [stack.enter_context(output(name)) if name else None for name in (out, accounts_out, labels_out)]
-        assert files[0] is not None
-        for sent in write_traffic(world, files[0]):
-            tally.add(sent)
+        stopped = False
+        if live is not None:
+            summary = asyncio.run(_live(world, live, speed, concurrency, requests))
+            said, stopped = _answers(world, summary), summary.stopped
+        else:
+            assert files[0] is not None
+            tally = Tally()
+            for sent in islice(write_traffic(world, files[0]), requests):
+                tally.add(sent)
+            said = tally.text(world)
         if files[1] is not None:
             write_accounts(world, files[1])
         if files[2] is not None:
             write_labels(world, files[2])
-    click.echo(tally.text(world), err=out == "-", nl=False)
+    click.echo(said, err="-" in places, nl=False)
+    if stopped:
+        ctx.exit(130)
 
 
 class Tally:
@@ -120,6 +154,48 @@ class Tally:
             if campaign.finished
         ]
         return "\n".join(lines) + "\n"
+
+
+async def _live(world: World, url: str, speed: float, concurrency: int, requests: int | None) -> Summary:
+    """The world at a gateway; the first Ctrl-C ends it in order, the second at once."""
+    if not url.startswith(("http://", "https://")):
+        raise Mistake(f"{shown(url)} is no address", place="--live", hint="as in http://127.0.0.1:8080")
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def end() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    loop.add_signal_handler(signal.SIGINT, end)
+    loop.add_signal_handler(signal.SIGTERM, end)
+    return await drive(world, url, stop, speed=speed, concurrency=concurrency, most=requests)
+
+
+def _answers(world: World, summary: Summary) -> str:
+    """What the gateway answered whom."""
+    attacks = {campaign.name for campaign in world.campaigns}
+    lines = [f"{'':24}{'served':>10}{'refused':>10}{'failed':>10}{'useful':>10}"]
+    sums = [0, 0, 0, 0]
+    for name in sorted(summary.names(), key=lambda each: (each in attacks, each)):
+        served, refused = summary.served(name), summary.refused(name)
+        asked = sum(count for (who, _), count in summary.statuses.items() if who == name)
+        row = (served, refused, asked - served - refused, summary.useful[name])
+        sums = [total + part for total, part in zip(sums, row, strict=True)]
+        lines.append(_row(name, row[: 4 if name in attacks else 3]))
+    lines.append(_row("in all", sums))
+    by_status: Counter[int] = Counter()
+    for (_, status), count in summary.statuses.items():
+        by_status[status] += count
+    said = ", ".join(f"{status or 'no answer'}: {count:,}" for status, count in sorted(by_status.items()))
+    lines.append(f"statuses  {said or 'none'}")
+    if summary.behind > 1:
+        lines.append(f"the last request was {summary.behind:.0f} s late: a lower --speed, or a higher --concurrency")
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, numbers: Sequence[int]) -> str:
+    return f"{name:24}" + "".join(f"{number:>10,}" for number in numbers)
 
 
 def _scenario(name: str | None) -> Written:

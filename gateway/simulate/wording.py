@@ -117,7 +117,8 @@ def frame(number: int, wording: int = 0, speech: str = "plain") -> Frame:
         one_of[mix(number, at) % len(one_of)][drawn[at - 2] % 3] for at, one_of in ((2, ROLES), (3, TASKS), (4, CLOSES))
     )
     spoken = SPOKEN[speech][drawn[3] % len(SPOKEN[speech])]
-    mark = f"{one(LABELS, number, 5)} {one(NAMES, number, 6)[:3].upper()}{number % 97}"
+    signed = mix(number * 1009 + wording, 9) if wording else number
+    mark = f"{one(LABELS, signed, 5)} {one(NAMES, signed, 6)[:3].upper()}{signed % 97}"
     own = f" {one(OPENERS, drawn[4])}, {one(RULES, drawn[4], 1).lower()}" if wording else ""
     words = " ".join(part for part in (f"{role} of {one(BUSINESS, number, 8)}.{own}", task, close, spoken) if part)
     if place == 0:
