@@ -19,6 +19,7 @@ COMMANDS = {
     "config": "Show every setting, its value and where it came from.",
     "replay": "Judge recorded requests again, by the same policy or another.",
     "simulate": "Make traffic: benign families, look-alikes and attack campaigns.",
+    "calibrate": "Work out what a policy's promises rest on, and whether they still hold.",
     "explain": "Say why a request was treated as it was, and what an account did.",
     "signals": "Say what each signal measures, what evades it, and who looks alike without guilt.",
     "verify": "Prove that no row of a ledger was changed or removed.",

@@ -162,6 +162,7 @@ def report(core: Core, x: Exchange, ruled: Ruled, settled: Settled) -> None:
         first_chunk=x.first_byte - x.asked if x.relayed and x.first_byte and seen.stream else None,
     )
     verdict, reflection = ruled.verdict, settled.reflection
+    core.owners.add(ruled.facts.caller, verdict.scores, ruled.now)
     if verdict.rules or verdict.shadow or verdict.excepted or verdict.scores or reflection.rules or reflection.shadow:
         core.metrics.judged(
             (*verdict.rules, *reflection.rules),

@@ -138,7 +138,8 @@ _DECODER = msgspec.json.Decoder(Calibration)
 
 def sealed(made: Calibration) -> Calibration:
     """The calibration with its digest: 64 hex digits of SHA-256 over its canonical JSON without the digest."""
-    content: dict[str, Any] = msgspec.to_builtins(made)
+    same = _DECODER.decode(msgspec.json.encode(made))  # as a reader has it: where it says float, 30 is 30.0
+    content: dict[str, Any] = msgspec.to_builtins(same)
     del content["digest"]
     return msgspec.structs.replace(made, digest=sha256(msgspec.json.encode(content, order="sorted")).hexdigest())
 

@@ -45,6 +45,8 @@ GAUGES = {
     "gauger_ledger_segments": ("segments of the ledger that are kept", ""),
     "gauger_ledger_disk_bytes": ("bytes of the ledger's segments on disk", ""),
     "gauger_exception_expires_timestamp_seconds": ("when an exception of the policy ends", "exception"),
+    "gauger_owners_scored": ("owners of the last 15 to 30 days, by the rule of a calibration", "card"),
+    "gauger_owners_above_calibrated": ("those of them at or above its level of 1 %", "card"),
 }
 """Gauges that are read at a scrape: name -> help, label."""
 
