@@ -27,6 +27,7 @@ from gateway.stores.served import Served
 from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.owners import OwnersAbove
 from gateway.telemetry.tracing import Tracer
 
 __all__ = ["Core"]
@@ -52,6 +53,7 @@ class Core:
     metrics: Metrics
     tracer: Tracer
     served: Served = field(default_factory=Served)
+    owners: OwnersAbove = field(default_factory=OwnersAbove)  # whether the policy's calibrations still hold
     clock: Clock = field(default_factory=Clock)
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)  # the control plane's
     jwks: Jwks | None = None
@@ -88,6 +90,9 @@ class Core:
         watch("gauger_log_dropped_total", lambda: lines.dropped)
         ends = "gauger_exception_expires_timestamp_seconds"
         watch(ends, lambda: {each.id: each.expires / 1e6 for each in self.policy.exceptions})
+        self.owners.adopt(self.policy.calibrations)
+        watch("gauger_owners_scored", self.owners.scored)
+        watch("gauger_owners_above_calibrated", self.owners.above)
         if (ledger := self.ledger) is not None:
             watch("gauger_ledger_rows_waiting", lambda: ledger.waiting)
             watch("gauger_ledger_segments", lambda: ledger.kept)
@@ -122,6 +127,7 @@ class Core:
         before, self.policy, self.directory = self.policy, policy, directory
         if (policy.digest, policy.files) != (before.digest, before.files):
             self.record_policy()
+        self.owners.adopt(policy.calibrations)
         self.metrics.policy(policy.id, policy.version, policy.digest)
 
     def switch(self, enforcing: bool, by: str) -> None:
