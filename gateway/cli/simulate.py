@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from gateway.cli.simulate_attack import attack
 from gateway.documents import DocumentErrors, did_you_mean, shown
 from gateway.errors import Mistake
 from gateway.files import plain
@@ -126,6 +127,9 @@ def command(
     click.echo(said, err="-" in places, nl=False)
     if stopped:
         ctx.exit(130)
+
+
+command.add_command(attack)
 
 
 class Tally:

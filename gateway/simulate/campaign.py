@@ -61,7 +61,7 @@ class Campaign:
         self.knobs = knobs
         self.name = knobs.label
         self.pool = min(knobs.pool, len(prompts)) if prompts else knobs.pool
-        self.useful = self.sent = self.lost = self.filler = self.shortened = 0
+        self.useful = self.sent = self.lost = self.filler = self.shortened = self.given_up = 0
         self.answered: set[int] = set()
         self._dice = dice
         self._prompts = prompts
@@ -101,6 +101,11 @@ class Campaign:
     def finished(self) -> bool:
         """Whether all its prompts were asked."""
         return self._dealt >= self.pool and not self._again
+
+    @property
+    def stranded(self) -> bool:
+        """Whether all its accounts are given up, and none succeeds them."""
+        return not self._live
 
     def when(self) -> float:
         if self.finished:
@@ -197,6 +202,7 @@ class Campaign:
 
     def _abandon(self, head: Head, t: float) -> None:
         head.dead = True
+        self.given_up += 1
         self._live.remove(head)
         if self.knobs.succession:
             self._open(t + self._chance.expovariate(1.0) * self.knobs.delay * 3600)

@@ -9,7 +9,7 @@ from gateway.documents import did_you_mean, shown
 from gateway.errors import Mistake
 from gateway.simulate.habits import FAMILIES
 
-__all__ = ["LIMITS", "PRESETS", "Hydra", "hydra_of", "parsed"]
+__all__ = ["LIMITS", "PRESETS", "Hydra", "differs", "hydra_of", "parsed"]
 
 Wording = Literal["plain", "reasoning", "generation"]
 Manner = Literal["own", "popular", "rotating"]
@@ -177,3 +177,10 @@ def _said(name: str) -> str:
         low, high = LIMITS[name]
         return f"a number from {low:,} to {high:,}"
     return "yes or no" if name == "succession" else "a word"
+
+
+def differs(knobs: Hydra) -> dict[str, Any]:
+    """Accounts and pace, and every knob that isn't as usual."""
+    usual = Hydra()
+    found = {name: getattr(knobs, name) for name in FIELDS}
+    return {k: v for k, v in found.items() if k in ("accounts", "pace") or v != getattr(usual, k)}
