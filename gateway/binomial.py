@@ -62,7 +62,7 @@ def lower(k: int, n: int, confidence: float = CONFIDENCE) -> float:
 def allowed(n: int, alpha: float, confidence: float = CONFIDENCE) -> int | None:
     """How many of n may pass a threshold that at most a share `alpha` of all shall pass: the largest k with
     P(at most k of n | alpha) <= 1 - confidence. None where n is too small for even k = 0."""
-    if not 0.0 < alpha < 1.0 or upper(0, n, confidence) > alpha:
+    if n < 1 or not 0.0 < alpha <= 1.0 or upper(0, n, confidence) > alpha:
         return None
     low, high = 0, max(1, int(n * alpha))  # at the mean it is about one half
     while low < high:
@@ -73,8 +73,8 @@ def allowed(n: int, alpha: float, confidence: float = CONFIDENCE) -> int | None:
 
 def needed(alpha: float, k: int = 0, confidence: float = CONFIDENCE) -> int:
     """The smallest n of which k may pass: n >= 2,995 for k = 0 at 0.1 %, 4,742 for k = 1."""
-    if not 0.0 < alpha < 1.0:
-        raise ValueError("a share lies between 0 and 1")
+    if not 0.0 < alpha <= 1.0:
+        raise ValueError("a share lies above 0, and is at most 1")
     low, high = k, k + 1
     while at_most(k, high, alpha) > 1.0 - confidence:
         low, high = high, 2 * high

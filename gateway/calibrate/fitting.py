@@ -192,8 +192,8 @@ def measured(action: str, alpha: float, scores: Sequence[float], doubt: str = ""
     why = []
     if k is None:
         least = binomial.upper(0, n) if n else 1.0
-        some = f"{n:,} owners support at most {percent(least)} (1 in {int(1 / least):,}) at 95 %"
-        why.append(f"{some}; {percent(alpha)} needs {binomial.needed(alpha):,}" if 0 < alpha < 1 else some)
+        some = f"{n:,} {'owner supports' if n == 1 else 'owners support'} at most {percent(least)}"
+        why.append(f"{some} (1 in {int(1 / least):,}) at 95 %; {percent(alpha)} needs {binomial.needed(alpha):,}")
     if doubt:
         why.append(doubt)
     at = min(k or 0, n - 1)

@@ -141,7 +141,7 @@ def sealed(made: Calibration) -> Calibration:
     same = _DECODER.decode(msgspec.json.encode(made))  # as a reader has it: where it says float, 30 is 30.0
     content: dict[str, Any] = msgspec.to_builtins(same)
     del content["digest"]
-    return msgspec.structs.replace(made, digest=sha256(msgspec.json.encode(content, order="sorted")).hexdigest())
+    return msgspec.structs.replace(same, digest=sha256(msgspec.json.encode(content, order="sorted")).hexdigest())
 
 
 def write(made: Calibration) -> bytes:
