@@ -183,4 +183,4 @@ def test_a_completion_script_is_one_that_its_shell_reads(run: Run, shell: str) -
 def test_completion_offers_the_commands(run: Run) -> None:
     words = {"_GAUGER_COMPLETE": "bash_complete", "COMP_WORDS": "gauger c", "COMP_CWORD": "1"}
     offered = run(**words).stdout
-    assert {line.split(",")[1] for line in offered.splitlines()} == {"check", "config", "completion"}
+    assert {line.split(",")[1] for line in offered.splitlines()} == {"calibrate", "check", "config", "completion"}
