@@ -32,11 +32,12 @@ CENTRE = -1  # the number of the event of a campaign whose requests come from on
 class Head:
     """One account of the campaign."""
 
-    __slots__ = ("account", "cover", "day", "dead", "frame", "number", "params", "plan", "strikes", "zone")
+    __slots__ = ("account", "begins", "cover", "day", "dead", "frame", "number", "params", "plan", "strikes", "zone")
 
     def __init__(self, number: int, account: Account, params: dict[str, Any], cover: Habit | None, zone: float) -> None:
         self.number = number
         self.account = account
+        self.begins = 0.0  # s
         self.params = params
         self.cover = cover
         self.zone = zone
@@ -81,7 +82,6 @@ class Campaign:
         self._dealt = 0
         self._again: deque[int] = deque()
         self._tries: dict[int, int] = {}
-        self._turn = 0
         start = knobs.start * DAY
         for _ in range(knobs.accounts):
             self._open(start)
@@ -115,7 +115,12 @@ class Campaign:
             if t >= self._ends:
                 return math.inf
             if number == CENTRE:
-                return t if self._live else math.inf
+                if not self._live:
+                    return math.inf
+                if any(head.begins <= t for head in self._live):
+                    return t
+                self._queue[0] = (min(head.begins for head in self._live), CENTRE)
+                continue
             if not self._heads[number].dead:
                 return t
             heappop(self._queue)
@@ -125,8 +130,7 @@ class Campaign:
         t, number = heappop(self._queue)
         self._now = t
         if number == CENTRE:
-            head = self._live[self._turn % len(self._live)]
-            self._turn += 1
+            head = self._next(t)
             heappush(self._queue, (t + self._gap() * self._chance.uniform(0.9, 1.1), CENTRE))
         else:
             head = self._heads[number]
@@ -190,6 +194,7 @@ class Campaign:
             params = {"model": MODELS[0], **VECTORS[rank]}
         cover = FAMILIES[knobs.cover_as][0](chance, chance.getrandbits(48)) if knobs.cover else None
         head = Head(number, account, params, cover, float(chance.randrange(19) - 9))
+        head.begins = t
         head.frame = number if knobs.frames < 0 else number % max(1, knobs.frames)
         self._heads.append(head)
         self._live.append(head)
@@ -197,8 +202,6 @@ class Campaign:
         self._opened(account)
         if knobs.schedule != "balanced":
             heappush(self._queue, (self._following(head, t), number))
-        elif self._turn and len(self._live) == 1:  # it had stood still
-            self._queue = [(t, CENTRE)]
 
     def _abandon(self, head: Head, t: float) -> None:
         head.dead = True
@@ -215,6 +218,13 @@ class Campaign:
                 return
 
     # times
+
+    def _next(self, t: float) -> Head:
+        """Who takes the next one of an even stream, of those that have begun: `when` says that one has."""
+        while True:
+            head = self._live[self._chance.randrange(len(self._live))]
+            if head.begins <= t:
+                return head
 
     def _gap(self) -> float:
         return DAY / (self.knobs.pace * max(1, len(self._live)))

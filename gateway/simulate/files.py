@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -87,8 +88,9 @@ def output(name: str) -> Iterator[BinaryIO]:
         else:
             with Path(name).open("wb", buffering=1 << 18) as out:
                 yield out
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # whoever read has gone; what is still in the buffer must not be missed at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Mistake("nobody reads on", place=name) from None
     except OSError as error:
         raise Mistake(f"can't be written: {error.strerror}", place=name) from None
 

@@ -108,24 +108,27 @@ class Frame(msgspec.Struct, frozen=True):
 
 def frame(number: int, wording: int = 0, speech: str = "plain") -> Frame:
     """A campaign's frame. Frames of different numbers differ; so do the wordings of one. `speech`: a key of SPOKEN."""
-    if wording:  # others say the same in the same order, and something of their own
-        drawn = [mix(number * 1009 + wording, at) for at in range(5)]
-    else:
-        drawn = [0] * 5
-    place = mix(number, 1) % 3
+    said = mix(number * 1009 + wording, 9) if wording else 0  # others say the same in another order and other words
     role, task, close = (
-        one_of[mix(number, at) % len(one_of)][drawn[at - 2] % 3] for at, one_of in ((2, ROLES), (3, TASKS), (4, CLOSES))
+        one_of[mix(number, at) % len(one_of)][mix(said, at) % 3 if said else 0]
+        for at, one_of in ((2, ROLES), (3, TASKS), (4, CLOSES))
     )
-    spoken = SPOKEN[speech][drawn[3] % len(SPOKEN[speech])]
-    signed = mix(number * 1009 + wording, 9) if wording else number
+    spoken = one(SPOKEN[speech], said, 5) if said else SPOKEN[speech][0]
+    role += f" of {one(BUSINESS, number, 8)}."
+    signed = said or number
     mark = f"{one(LABELS, signed, 5)} {one(NAMES, signed, 6)[:3].upper()}{signed % 97}"
-    own = f" {one(OPENERS, drawn[4])}, {one(RULES, drawn[4], 1).lower()}" if wording else ""
-    words = " ".join(part for part in (f"{role} of {one(BUSINESS, number, 8)}.{own}", task, close, spoken) if part)
+    parts = [part for part in (role, task, close, spoken) if part]
+    if said:
+        parts += [f"{one(OPENERS, said, 6)}.", one(RULES, said, 7)]
+        parts = [part for _, part in sorted((mix(said, 10 + at), part) for at, part in enumerate(parts))]
+    words = " ".join(parts)
+    place = mix(number, 1) % 3
     if place == 0:
         return Frame(f"{words} [{mark}]")
     if place == 1:
         return Frame("", f"{words}\n\n{mark}:\n")
-    return Frame("", f"{mark}. {role}.{own}\n", f"\n\n{task} {close} {spoken}".rstrip())
+    before = f"{parts[0]} {mark}.\n" if said else f"{mark}. {role}\n"
+    return Frame("", before, "\n\n" + " ".join(parts[1:]))
 
 
 def reworded(prompt: str, variant: int) -> str:
