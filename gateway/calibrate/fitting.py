@@ -2,7 +2,7 @@
 
 A threshold is a tolerance limit: the (k+1)-th highest score of the cohort, with the largest k for which no more than
 5 % of all samples would promise too much (`gateway/binomial.py`). Plain split conformal prediction, whose threshold
-keeps its promise on the average of all samples, is not used: half of those samples promise too much.
+keeps its promise on the average of all samples, is not used: nearly half of those promise too much.
 
 Guard: whoever extracts in the cohort makes thresholds too high, which keeps the promise and misses others. So the
 highest 1 % are shown for review, and whom it finds to extract leaves the cohort; who wasn't reviewed stays.

@@ -100,6 +100,10 @@ def command(
             raise click.UsageError("--check reads a calibration file and nothing else")
         click.echo(file_text(_calibration(check)), nl=False)
         return
+    if nulls is not None and policy is None:
+        raise click.UsageError("--nulls changes a policy's packs: name it with --policy")
+    if [out, review, nulls, json_].count("-") > 1:
+        raise click.UsageError("one file at most can be standard output")
     if not sources:
         raise click.UsageError("which traffic? a ledger's folder, segment files, or JSON lines")
     settings, _ = load(config, **({} if policy is None else {"policy": policy}))
@@ -252,8 +256,9 @@ def _doubts(made: Made, policy: Policy | None) -> list[str]:
 
 def _pack(made: Made, loaded: Loaded | None) -> str:
     """The fitted nulls, for the cards that a pack brings: those of the policy's own file can only be changed there."""
-    if loaded is None or loaded.document is None or loaded.file is None:
-        raise click.UsageError("--nulls changes a policy's packs: name it with --policy")
+    assert loaded is not None
+    assert loaded.document is not None
+    assert loaded.file is not None
     document = loaded.document
     files = {card.id: document.file_of(("scorecards", at, "id")) for at, card in enumerate(loaded.file.scorecards)}
     own = [name for name, file in files.items() if file == document.file]

@@ -243,6 +243,8 @@ def test_ledgers_of_several_policies_are_judged_by_one(run: Run, folder: Path) -
         (["log.jsonl", "--labels", "p.yaml", "--cohort", "all"], "--cohort says nothing"),
         (["log.jsonl", "--against", "c.json", "--out", "x"], "--against makes nothing"),
         (["log.jsonl", "--window", "0"], "--window"),
+        (["log.jsonl", "--nulls", "n.yaml"], "name it with --policy"),
+        (["log.jsonl", "--out", "-", "--json", "-"], "one file at most"),
         (["--check", "absent.json"], "absent.json: can't be read"),
         (["--check", "p.yaml"], "p.yaml: this is no calibration"),
         (["log.jsonl", "--labels", "p.yaml"], "p.yaml:2: this is no label"),
