@@ -116,27 +116,20 @@ LADDERS: Mapping[str, Sequence[Any]] = {
 
 def anchors(goal: Wording) -> Iterator[tuple[str, Hydra]]:
     """Where the search looks first."""
-    cheap = msgspec.structs.replace(CHEAPEST, wording=goal)
     change = msgspec.structs.replace
-    few = change(cheap, accounts=30, pace=200)
+    cheap = change(CHEAPEST, wording=goal)
+    alike = {"params": "popular", "client": "popular"}
     yield "the cheapest without a defence", cheap
-    yield "thirty accounts", few
+    yield "in other words each time", change(cheap, pace=500, paraphrase=2_000, schedule="human", **alike)
     yield "new accounts for refused ones", change(cheap, accounts=4, pace=500, succession=True, delay=0.1)
-    yield "throw-away accounts", change(few, accounts=15, rotation=5, succession=True, delay=0.1)
-    yield "covered by others' traffic", change(few, cover=0.6)
-    yield "many slow accounts", change(few, accounts=120, pace=26, params="popular", client="popular")
-    yield "each in words of its own", change(few, frames=-1, paraphrase=2_000, params="popular", client="popular")
+    yield "throw-away accounts", change(cheap, accounts=5, pace=500, rotation=5, succession=True, delay=0.1)
+    yield "covered by other traffic", change(cheap, accounts=4, pace=500, cover=0.6, **alike)
+    yield "thirty accounts", change(cheap, accounts=30, pace=200)
+    yield "many slow accounts", change(cheap, accounts=120, pace=26, **alike)
     yield (
         "all disguises",
         change(
-            PRESETS["full-evasion"],
-            id=cheap.id,
-            pool=cheap.pool,
-            wording=goal,
-            accounts=60,
-            pace=100,
-            succession=True,
-            delay=0.1,
+            PRESETS["full-evasion"], id=cheap.id, pool=cheap.pool, wording=goal, pace=100, succession=True, delay=0.1
         ),
     )
 
