@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from gateway import __version__
 from gateway.accounts import Directory
 from gateway.adopt import read_rules, rule_files
+from gateway.campaigns.tables import Campaigns
 from gateway.edge import gate, relay
 from gateway.edge.admission import Admission
 from gateway.edge.core import Core
@@ -141,6 +142,8 @@ def build_core(
         log_format=settings.log_format,
         service=service,
     )
+    if settings.campaign_memory:
+        core.campaigns = Campaigns(lambda account: core.accounts.get(account).signals, settings.campaign_memory)
     core.ledger = _ledger(settings)
     if core.ledger is not None:
         core.journal.subscribe(core.ledger)

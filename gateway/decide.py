@@ -9,15 +9,16 @@ exception on the way loses nothing.
 """
 
 from collections.abc import Mapping
-from struct import unpack
 from typing import Any, Literal
 
 import msgspec
 
 from gateway.actions import Clamped, Effects
+from gateway.campaigns import Campaign
 from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.observe import Observation
+from gateway.pace import RATIO_ASCII, Pace, learn
 from gateway.policy.draws import Cost, draws_for, used
 from gateway.policy.facts import Inputs
 from gateway.policy.model import Policy, Sanction
@@ -44,11 +45,7 @@ Word = Literal["allow", "tag", "clamp", "throttle", "block", "reject"]
 READS = GENERATES | {"embeddings"}
 MODELS = 16  # models remembered an account; the least recently used goes first
 FILES = 32  # uploaded files remembered an account
-ANSWERS = 64  # recent answers a model that the p90 is taken over
 WARM = 20  # answers before the p90 is believed (simulated in the design notes: 1k tokens before that)
-RATIO_ASCII = 0.25  # tokens a character; the vendors' own rule of thumb for English
-RATIO_OTHER = 0.6  # tokens a character for other scripts, where one character is often one token
-RATIO_GAIN = 0.1  # weight of the newest answer in the moving average of tokens a character
 PER_MESSAGE = 4  # tokens of framing a message (OpenAI's published counting recipe)
 
 
@@ -62,6 +59,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     rejected: str = ""  # code of a refusal that came before judging (malformed, unauthenticated)
     returned: int = 0  # pieces of what is asked afresh that stood in answers which were served here of late
     continued: bool = False  # the last answer in the history was served here of late
+    campaign: Campaign | None = None  # that the account is a member of, as it was last looked at
+    membership: float = 0.0  # dB, 0 or less: how much of the account's use the campaign's recipe is
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -78,6 +77,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: dict[str, tuple[str, ...]] = {}  # rule id -> the names that it reads and that nothing is known of
     scores: dict[str, float] = {}  # scorecard id -> dB, rounded to 0.01
     evidence: dict[str, dict[str, float]] = {}  # scorecard id -> evidence id -> dB that counted, rounded to 0.01
+    campaign: dict[str, float] = {}  # scorecard id -> dB of the account's campaign by itself
+    together: dict[str, dict[str, float]] = {}  # scorecard id -> evidence id -> dB that counted of the campaign
     readings: dict[str, float] = {}  # what the policy read of the account's past, rounded to 0.001
     draws: tuple[Draw, ...] = ()  # what acting will ask of the limits
     input: int = 0  # tokens expected of the prompt
@@ -110,16 +111,6 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     pending: bool = False  # the model server works on in the background; its answer was an acknowledgement
     file: str | None = None  # the id that an upload was given
     folded: Observation | None = None  # the sum of an upload's lines
-
-
-class Pace(msgspec.Struct, frozen=True):
-    """What is known of one account's answers from one model."""
-
-    recent: bytes = b""  # output tokens a choice, oldest first: 32-bit, little-endian (as a tuple 40 bytes each)
-    answers: int = 0
-    p90: int = 0
-    ratio_ascii: float = RATIO_ASCII
-    ratio_other: float = RATIO_OTHER
 
 
 class AccountState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -171,15 +162,15 @@ def judge(
     if engine is None or engine.empty:
         return after, Verdict(
             "block" if barred else "allow",
-            draws=draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow),
+            draws=draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow, campaign=_id(facts)),
             input=cost.input,
             output=cost.output,
             owed=_owed(cost, seen, batch),
             batch=work if batch is not None else None,
         )
-    inputs = _inputs(policy, after, slab, facts.caller, work, now, facts.limits, cost.input, cost.output)
+    inputs = _inputs(policy, after, slab, facts, work, now, cost.input, cost.output)
     values = engine.values(inputs, given)
-    scores = engine.score(values)
+    scores = engine.score(values, facts.campaign, facts.membership, now, given)
     ruling = engine.rule(values, work, now, shadow=shadow, sanctions=state.sanctions)
     if ruling.sanctions or state.sanctions:
         after = msgspec.structs.replace(after, sanctions=ruling.sanctions)
@@ -191,7 +182,9 @@ def judge(
         if effects.clamp:
             cost = _cost(policy, state, _clamped(work, effects.clamp), op)
         shares = effects.throttle or None
-        draws = draws_for(policy, facts.caller, work.model, cost, now, shadow=shadow, shares=shares)
+        draws = draws_for(
+            policy, facts.caller, work.model, cost, now, shadow=shadow, shares=shares, campaign=_id(facts)
+        )
     return after, Verdict(
         "block" if barred else ruling.verdict,
         ruling.action,
@@ -204,6 +197,8 @@ def judge(
         ruling.missing,
         scores.scores,
         scores.evidence,
+        scores.campaign,
+        scores.together,
         engine.readings(values),
         draws,
         cost.input,
@@ -211,6 +206,10 @@ def judge(
         _owed(cost, seen, batch),
         work if batch is not None else None,
     )
+
+
+def _id(facts: Facts) -> str | None:
+    return facts.campaign.id if facts.campaign is not None else None
 
 
 def _of_batch(seen: Observation, batch: Observation) -> Observation:
@@ -229,13 +228,13 @@ def _inputs(
     policy: Policy,
     state: AccountState,
     slab: Slab,
-    caller: Caller,
+    facts: Facts,
     seen: Observation,
     now: int,
-    limits: tuple[Reading, ...],
     input_: int,
     output: int,
 ) -> Inputs:
+    caller = facts.caller
     plan = caller.plan
     return Inputs(
         caller,
@@ -244,9 +243,10 @@ def _inputs(
         now,
         state.first,
         slab,
-        limits,
+        facts.limits,
         input_,
         output,
+        campaign=facts.campaign,
     )
 
 
@@ -280,7 +280,7 @@ def settle(
         paces = {name: pace for name, pace in state.paces.items() if name != model}
         while len(paces) >= MODELS:
             del paces[next(iter(paces))]
-        paces[model] = _learn(state.paces.get(model, Pace()), sent, usage, done=outcome.end == "done")
+        paces[model] = learn(state.paces.get(model, Pace()), sent, usage, done=outcome.end == "done")
         changes["paces"] = paces
     if outcome.file is not None and outcome.folded is not None:
         files = dict(state.files)
@@ -293,9 +293,9 @@ def settle(
     if engine is None or not engine.reflects or facts.rejected:
         return after, NO_REFLECTION
     work = verdict.batch or seen
-    inputs = _inputs(policy, after, slab, facts.caller, work, now, facts.limits, verdict.input, verdict.output)
+    inputs = _inputs(policy, after, slab, facts, work, now, verdict.input, verdict.output)
     values = engine.values(inputs._replace(usage=usage, status=outcome.status, end=outcome.end))
-    engine.score(values)
+    engine.score(values, facts.campaign, facts.membership, now)
     said = engine.reflect(values, now, shadow=facts.kill or policy.mode == "shadow")
     return after, Reflection(said.tags, said.rules, said.shadow, said.missing)
 
@@ -381,18 +381,3 @@ def _cost(policy: Policy, state: AccountState, seen: Observation, op: str) -> Co
     declared = None if seen.max_tokens is None else int(seen.max_tokens * choices * weight)
     guess = int(pace.p90 * choices * weight) if pace.answers >= WARM else None
     return Cost(lines, int(prompt * weight), guess, declared, int(choices * weight) or 1)
-
-
-def _learn(pace: Pace, seen: Observation, usage: Usage, *, done: bool) -> Pace:
-    """Folds one answer in. Of an aborted stream only that it was longer than usual says anything."""
-    changes: dict[str, object] = {}
-    if usage.output and (done or usage.output // max(1, seen.n) > pace.p90):
-        recent = (pace.recent + min(usage.output // max(1, seen.n), 0xFFFFFFFF).to_bytes(4, "little"))[-4 * ANSWERS :]
-        ranked = sorted(unpack(f"<{len(recent) // 4}I", recent))
-        changes = {"recent": recent, "answers": pace.answers + 1, "p90": ranked[(len(ranked) * 9) // 10]}
-    if seen.chars >= 40 and usage.input and not (seen.images or seen.audio or seen.token_ids):
-        name = "ratio_ascii" if seen.ascii else "ratio_other"
-        old: float = getattr(pace, name)
-        observed = min(4.0, max(0.05, usage.input / seen.chars))
-        changes[name] = old + RATIO_GAIN * (observed - old)
-    return msgspec.structs.replace(pace, **changes) if changes else pace

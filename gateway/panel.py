@@ -97,6 +97,15 @@ class Panel:
         self._share(slab)
         return slab
 
+    def read_at(self, row: bytes, now: int) -> Slab:
+        """The slab in a row as it stands at `now`: to be read, not kept. Raises as `unpack` does."""
+        return self.shared(self.at(row, now))
+
+    def shared(self, slab: Slab) -> Slab:
+        """The same slab, with what all signals share worked out of its counts."""
+        self._share(slab)
+        return slab
+
     def at(self, row: bytes, now: int) -> Slab:
         """The slab in a row as it stands at `now`, for a step. One before the last step happens at the last one's time.
 

@@ -76,7 +76,7 @@ def _say(policy: Policy, example: Example) -> _Came:
     """What the rules say of what is known, and of nothing else."""
     engine = policy.engine.strict()
     values = engine.given(example.known)
-    scores = engine.score(values)
+    scores = engine.score(values, given=example.known, now=example.at)
     ruling = engine.rule(values, example.seen, example.at, shadow=policy.mode == "shadow")
     verdict = Verdict(
         verdict=ruling.verdict,

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.decide import (
-    ANSWERS,
     FILES,
     MODELS,
     AccountState,
@@ -25,6 +24,7 @@ from gateway.decide import (
 from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.observe import Observation
+from gateway.pace import ANSWERS
 from gateway.policy.model import IdentityRules, Limit, Policy, Rate, Reserve, TokenWeights
 from gateway.usage import Usage
 

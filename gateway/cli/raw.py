@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.accounts import Directory
+from gateway.campaigns.tables import Campaigns
 from gateway.decide import Facts, Outcome, Verdict
 from gateway.errors import Mistake, Refusal
 from gateway.identity import HEADER_OF, Caller, fit_name, identify, key_digest, network_of
@@ -122,13 +123,13 @@ class Player:
         steps: Steps,
         *,
         served: Served | None = None,
+        campaigns: Campaigns | None = None,
         kill: bool = False,
         seq: int = 0,
         record: Callable[[Row], object] | None = None,
         ended: Callable[[Judged], object] | None = None,
     ) -> None:
-        self.now = 0  # µs; of the last line
-        self.requests = self.bad = 0
+        self.now = self.requests = self.bad = 0  # µs, of the last line
         self.first_bad = ""
         self._policy = policy
         self._directory = directory
@@ -136,6 +137,7 @@ class Player:
         self._prints = Prints(pepper.current)
         self._steps = steps
         self._served = Served() if served is None else served
+        self.campaigns = Campaigns(steps.row_of) if campaigns is None else campaigns
         self._kill = kill
         self._seq = seq
         self._record = record
@@ -167,8 +169,7 @@ class Player:
             when = self.now + round(latency * 1000)
             pieces = self._pieces(line) if 200 <= outcome.upstream_status < 300 else ()
             heapq.heappush(self._waiting, _Pending(when, self.requests, ruled, drawn, outcome, logged, pieces))
-        account = line.account if line.account is not None else caller.account
-        return self._decision(line.t, account, line.id, verdict, drawn)
+        return self._decision(line.t, line.account or caller.account, line.id, verdict, drawn)
 
     def begin(self, data: bytes) -> int:
         """The time in µs that the first line sets the clock to; 0 where it has none."""
@@ -318,7 +319,8 @@ class Player:
         now, policy, steps, seen = self.now, self._policy, self._steps, wire.seen
         work = seen if seen.file is None else steps.accounts.get(caller.account).files.get(seen.file, seen)
         heard = self._served.look(work, now)
-        facts = Facts(caller, seen, steps.known(caller.account), self._kill, wire.refused, *heard)
+        linked = self.campaigns.look(caller.account)
+        facts = Facts(caller, seen, steps.known(caller.account), self._kill, wire.refused, *heard, *linked)
         verdict = steps.judge(policy, facts, now)
         self._seq += 1
         ruled = Ruled(self._seq, now, self._ids.next(), policy.digest, facts, verdict)
@@ -360,6 +362,8 @@ class Player:
         facts, verdict = ruled.facts, ruled.verdict
         settled, reflection = self._steps.settle(policy, ruled.request, facts, verdict, outcome, found.when)
         self._served.add(found.pieces, found.when, facts.seen.pieces)
+        if 200 <= outcome.upstream_status < 300 and facts.caller is not NOBODY and not facts.rejected:
+            self.campaigns.saw(facts.caller, verdict.batch or facts.seen, found.when)
         if settled:
             outcome = msgspec.structs.replace(outcome, settled=settled)
         self._seq += 1

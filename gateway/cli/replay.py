@@ -13,6 +13,7 @@ import msgspec
 
 from gateway import __version__
 from gateway.adopt import read_rules
+from gateway.campaigns.tables import Campaigns
 from gateway.cli.raw import PUBLIC_PEPPER, Player
 from gateway.cli.sources import Source, begins, expand, lines
 from gateway.errors import Mistake
@@ -168,6 +169,7 @@ def _play(name: str, read: Lines, settings: Settings, decisions: str | None, led
             pepper,
             steps,
             served=Served(settings.served_memory),
+            campaigns=Campaigns(steps.row_of, settings.campaign_memory),
             kill=not settings.enforce,
             seq=2,
             record=writer,

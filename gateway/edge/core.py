@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 import httpx
 
 from gateway.accounts import Directory
+from gateway.campaigns.tables import Campaigns
 from gateway.edge.admission import Admission
 from gateway.edge.clock import Clock
 from gateway.edge.exchange import Exchange
@@ -54,6 +55,7 @@ class Core:
     tracer: Tracer
     served: Served = field(default_factory=Served)
     owners: OwnersAbove = field(default_factory=OwnersAbove)  # whether the policy's calibrations still hold
+    campaigns: Campaigns | None = None  # None = accounts are not linked
     clock: Clock = field(default_factory=Clock)
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)  # the control plane's
     jwks: Jwks | None = None
@@ -82,6 +84,11 @@ class Core:
         watch("gauger_accounts", lambda: len(self.accounts))
         watch("gauger_accounts_bytes", lambda: self.accounts.bytes)
         watch("gauger_accounts_evicted_total", lambda: self.accounts.evicted)
+        if (campaigns := self.campaigns) is not None:
+            watch("gauger_campaigns", lambda: len(campaigns.live))
+            watch("gauger_campaign_members", lambda: campaigns.linked)
+            watch("gauger_campaign_records", lambda: len(campaigns))
+            watch("gauger_campaign_records_evicted_total", lambda: campaigns.evicted)
         watch("gauger_served_pieces", lambda: self.served.pieces)
         watch("gauger_served_evicted_total", lambda: self.served.evicted)
         watch("gauger_store_degraded", lambda: 0)

@@ -22,6 +22,7 @@ from gateway.wire.http import canonical, internal
 __all__ = ["Gate"]
 
 log = events.get("gate")
+ALONE = (None, 0.0)  # in no campaign
 TRACE_FIELDS = frozenset({b"traceparent", b"tracestate"})
 
 
@@ -145,7 +146,8 @@ class Gate:
         x.now = now = core.clock.now()
         state = core.accounts.get(caller.account)
         heard = core.served.look(seen if seen.file is None else state.files.get(seen.file, seen), now)
-        x.facts = facts = Facts(caller, seen, state.limits, core.kill, rejected, *heard)
+        linked = core.campaigns.look(caller.account) if core.campaigns is not None else ALONE
+        x.facts = facts = Facts(caller, seen, state.limits, core.kill, rejected, *heard, *linked)
         try:
             if caller is NOBODY:
                 x.verdict = Verdict("reject", "reject", refuse=rejected)
@@ -225,6 +227,8 @@ class Gate:
                 reflection = core.accounts.update(
                     facts.caller.account, lambda state: settle(policy, state, facts, verdict, outcome, now)
                 )
+            if core.campaigns is not None and 200 <= outcome.upstream_status < 300:
+                core.campaigns.saw(facts.caller, verdict.batch or facts.seen, now)
         except Exception:  # the answer is out: what is left is to say so
             log.exception("settling failed", request_id=x.id)
             core.metrics.policy_error("settle")

@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from gateway.actions import Effects, Value
+from gateway.campaigns import Campaign
 from gateway.decide import Outcome, Reflection, Verdict
 from gateway.ledger.record import Ruled, Settled
 from gateway.observe import Observation, safe_name
@@ -138,6 +139,8 @@ def line(ruled: Ruled, settled: Settled, extra: Shown) -> Line:
         made["score"] = verdict.scores
     if verdict.evidence:
         made["evidence"] = verdict.evidence
+    if facts.campaign is not None:
+        made["campaign"] = _campaign(facts.campaign, facts.membership, verdict)
     if verdict.readings:
         made["readings"] = verdict.readings
     if outcome.limits:
@@ -348,6 +351,25 @@ def _timings(t: Timings) -> Line:
         made["ttft_ms"] = t.ttft / 1000
     if t.total is not None:
         made["total_ms"] = t.total / 1000
+    return made
+
+
+def _campaign(campaign: Campaign, membership: float, verdict: Verdict) -> Line:
+    """The campaign as the verdict knew it, and what it scored by itself."""
+    made: Line = {
+        "id": campaign.id,
+        "epoch": campaign.epoch,
+        "members": campaign.members,
+        "owners": campaign.owners,
+        "since": timestamp(campaign.since),
+        "linked": campaign.linked,
+        "membership_db": membership,
+    }
+    if verdict.campaign:
+        made["score"] = verdict.campaign
+    if verdict.together:
+        made["evidence"] = verdict.together
+    made["readings"] = campaign.readings
     return made
 
 

@@ -20,6 +20,7 @@ from gateway.policy.conditions.compiler import Slots
 from gateway.policy.effects import Part, Word, merge, soften, strongest
 from gateway.policy.engine import Engine, Ruling
 from gateway.policy.facts import Inputs
+from gateway.policy.jointly import Jointly, apart
 from gateway.policy.model import Policy, Sanction, Scorecard, Then
 
 __all__ = ["Rejudged", "after", "under"]
@@ -29,7 +30,7 @@ NO_BOUND = 1e9  # dB
 MAX_WAITING = 65_536  # requests of one account between their two rows
 NOTHING = Then()
 NO_CHANGE: Mapping[str, Any] = {}
-FACETS = ("", ".families", ".corroborated")
+FACETS = ("", ".families", ".corroborated", ".campaign")
 
 
 class Rejudged:
@@ -42,7 +43,7 @@ class Rejudged:
         self.shadow = facts.kill or policy.mode == "shadow"
         self._unscored = self._facts()
         values = engine.given(self._unscored)
-        self.scores: Scores = engine.score(values)
+        self.scores: Scores = engine.score(values, facts.campaign, facts.membership, ruled.now)
         self.known: dict[str, Any] = dict(zip(engine.slots, values, strict=True))
         self.seen = verdict.batch or facts.seen
         now = engine.rule(engine.given(self.known), self.seen, ruled.now)
@@ -100,13 +101,17 @@ class Rejudged:
 
     def _score(self, card: Scorecard, changes: Mapping[str, Any] = NO_CHANGE) -> tuple[Scores, dict[str, Any]]:
         engine = self.engine
-        slots = Slots(engine.names)
-        made = Card(card, slots, engine.names, self.policy.lists, engine.parsed)
+        slots, facts = Slots(engine.names), self.ruled.facts
+        made = Card(apart(card), slots, engine.names, self.policy.lists, engine.parsed)
+        jointly = Jointly([card], engine.names, self.policy.lists, engine.parsed, slots)
+        places = {name: slots.of(name) for name in (f"score.{card.id}{facet}" for facet in FACETS)}
         known = {**self._unscored, **changes} if changes else self._unscored
         values = [known.get(name) for name in slots.names]
-        scores = Scores({}, {}, {})
+        scores = Scores({}, {}, {}, {}, {})
         made.score(values, scores, "account")
-        return scores, {name: values[slots.of(name)] for name in (f"score.{card.id}{facet}" for facet in FACETS)}
+        if facts.campaign is not None:
+            jointly.score(values, scores, facts.campaign, facts.membership, self.ruled.now, changes, ())
+        return scores, {name: values[place] for name, place in places.items()}
 
     def _facts(self) -> dict[str, Any]:
         """Every value but the scores."""
@@ -123,6 +128,7 @@ class Rejudged:
             facts.limits,
             verdict.input,
             verdict.output,
+            campaign=facts.campaign,
         )
         given: dict[str, Any] = {}
         for name in engine.slots:
@@ -169,6 +175,8 @@ def under(policy: Policy, ruled: Ruled) -> Ruled:
         missing=said.missing,
         scores=judged.scores.scores,
         evidence=judged.scores.evidence,
+        campaign=judged.scores.campaign,
+        together=judged.scores.together,
     )
     return msgspec.structs.replace(ruled, policy=policy.digest, verdict=verdict)
 

@@ -59,6 +59,10 @@ class Steps:
         """What the limits last answered this account: a part of the facts that it is judged on."""
         return self.accounts.get(account).limits
 
+    def row_of(self, account: str) -> bytes:
+        """The row of signals of an account; empty where nothing is remembered."""
+        return self.accounts.get(account).signals
+
     def judge(self, policy: Policy, facts: Facts, now: int) -> Verdict:
         """Rungs 5 and 6. A defect of ours leaves the account as it was, and `on_error` decides."""
         caller = facts.caller

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from gateway.actions import Effects
+from gateway.campaigns import Campaign
 from gateway.decide import End, Facts, Outcome, Reflection, Verdict
 from gateway.errors import Mistake
 from gateway.identity import Caller
@@ -55,7 +56,7 @@ def _rows(line: Mapping[str, Any], policy: Policy | None) -> tuple[Ruled, Settle
     seen = {name: value for part in ("req", "obs") for name, value in line.get(part, {}).items() if name in fields}
     action, rules, error = line["action"], line.get("rules", {}), line.get("error", {})
     rejected = line.get("effects", {}).get("code", "") if action == "reject" else ""
-    served = line.get("served", {})
+    served, campaign = line.get("served", {}), line.get("campaign", {})
     facts = Facts(
         msgspec.convert(caller, Caller),
         msgspec.convert(seen, Observation),
@@ -63,6 +64,8 @@ def _rows(line: Mapping[str, Any], policy: Policy | None) -> tuple[Ruled, Settle
         rejected=rejected,
         returned=int(served.get("returned", 0)),
         continued=bool(served.get("continued", False)),
+        campaign=_campaign(campaign) if campaign else None,
+        membership=float(campaign.get("membership_db", 0.0)),
     )
     answers = {rule.id for rule in policy.rules if rule.phase == "response"} if policy is not None else set()
     matched, shadow = rules.get("matched", ()), rules.get("shadow", ())
@@ -78,6 +81,8 @@ def _rows(line: Mapping[str, Any], policy: Policy | None) -> tuple[Ruled, Settle
         "missing": rules.get("missing", {}),
         "scores": line.get("score", {}),
         "evidence": line.get("evidence", {}),
+        "campaign": campaign.get("score", {}),
+        "together": campaign.get("evidence", {}),
         "readings": line.get("readings", {}),
         "input": line.get("req", {}).get("input_est", 0),
         "output": line.get("req", {}).get("output_est", 0),
@@ -107,6 +112,11 @@ def _rows(line: Mapping[str, Any], policy: Policy | None) -> tuple[Ruled, Settle
     seq, digest = line.get("seq", {}), line["policy"]["digest"]
     ruled = Ruled(int(seq.get("ruled", 0)), now, str(request), str(digest), facts, judged)
     return ruled, Settled(int(seq.get("settled", 0)), now, str(request), caller["account"], outcome, reflection)
+
+
+def _campaign(made: Mapping[str, Any]) -> Campaign:
+    fields = {name: made[name] for name in ("id", "epoch", "members", "owners", "linked", "readings") if name in made}
+    return msgspec.convert({**fields, "since": _micros(made["since"])}, Campaign)
 
 
 def _reading(each: Mapping[str, Any], wait: int) -> Reading:

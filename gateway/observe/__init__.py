@@ -16,7 +16,7 @@ from gateway.protocols import Call, Folded, Route
 
 __all__ = ["VERSION", "Fold", "Observation", "Prints", "client_of", "observe", "observe_folded", "safe_name"]
 
-VERSION = 2
+VERSION = 3
 MAX_NAME = 128  # characters of a model name; the longest public ones (fine-tunes) have about 90
 MAX_CLIENT = 32  # characters of a product's name; most API keys are longer
 CLIENT_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._+-")
@@ -58,6 +58,9 @@ class Observation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     pieces: tuple[int, ...] = ()  # of at most four of its lines or sentences
     head: int = 0  # of its first 12 bytes; of a batch the commonest, as with the next three
     tail: int = 0  # of its last 9 bytes
+    opening: int = 0  # of its first 32 bytes, where it is longer
+    closing: int = 0  # of its last 32 bytes, where it is longer
+    words: tuple[int, ...] = ()  # cells, 0 to 255, of at most eight of its words; of a batch its first line's
     system: int = 0  # of what the system says
     params: int = 0  # of the parameters' names and values
     said: int = 0  # of the first of the pieces that the last answer in the history is remembered by
@@ -143,6 +146,9 @@ def observe(route: Route, calls: Sequence[Call], size: int, prints: Prints, agen
             found.pieces,
             found.head,
             found.tail,
+            found.opening,
+            found.closing,
+            found.words,
             found.system,
             found.params,
             found.said,
@@ -194,6 +200,9 @@ def observe_folded(route: Route, sums: Folded, size: int, found: Features, clien
         pieces=found.pieces,
         head=found.head,
         tail=found.tail,
+        opening=found.opening,
+        closing=found.closing,
+        words=found.words,
         system=found.system,
         params=found.params,
         user=found.user,

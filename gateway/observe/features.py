@@ -27,6 +27,11 @@ HEAD = 12  # bytes that a frame is told by: some are no longer than a tag or a l
 TAIL = 9
 WIDEST = 64  # bytes that are looked at for them, blanks aside
 LETTERS = 24  # bytes of either where it isn't ASCII: eight characters of some scripts
+FRAME = 32  # bytes of an opening or a closing: as long, two people rarely write the same
+FRAMED = 48  # bytes of a text that has them: a frame has room for something that changes
+WORDY = 256  # bytes that words are taken from
+WORD = 5  # bytes: shorter words are everybody's
+MAX_WORDS = 8
 WIDE = 5  # alternatives a token: more than these serve no confidence; OpenAI's completions give no more
 TINY = 2  # tokens: an answer that is nothing but the next token
 BOUNDED = 1024  # tokens: what is shown to people, or routed by, is no longer
@@ -43,6 +48,9 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     pieces: tuple[int, ...] = ()  # of its lines and sentences, a sample that is the same wherever they stand
     head: int = 0  # of its first 12 bytes; 24 where they aren't ASCII
     tail: int = 0  # of its last 9 bytes; 24 where they aren't ASCII
+    opening: int = 0  # of its first 32 bytes, where it is longer
+    closing: int = 0  # of its last 32 bytes, where it is longer
+    words: tuple[int, ...] = ()  # cells, 0 to 255, of at most eight words out of 256 bytes of it: what it is about
     system: int = 0  # of what the system says
     said: int = 0  # of the first of the pieces that the last answer in the history is remembered by
     params: int = 0
@@ -60,7 +68,8 @@ def features(call: Call, prints: Prints) -> Features:
     marks: dict[str, int] = {}
     asks: tuple[int, ...] = ()
     found: tuple[int, ...] = ()
-    head = tail = distinct = 0
+    head = tail = opening = closing = distinct = 0
+    words: tuple[int, ...] = ()
     bank = ""
     worded = False
     if asked:
@@ -80,6 +89,9 @@ def features(call: Call, prints: Prints) -> Features:
         begins, ends = data[:WIDEST].lstrip()[:LETTERS], data[-WIDEST:].rstrip()[-LETTERS:]
         head = prints.of(begins[:HEAD] if begins.isascii() else begins)
         tail = prints.of(ends[-TAIL:] if ends.isascii() else ends)
+        if len(data) > FRAMED:
+            opening, closing = prints.of(data[:WIDEST].lstrip()[:FRAME]), prints.of(data[-WIDEST:].rstrip()[-FRAME:])
+        words = _words(data, asks[0], prints)
         if not found:
             found = asks[:1]
     system = 0
@@ -103,6 +115,9 @@ def features(call: Call, prints: Prints) -> Features:
         found,
         head,
         tail,
+        opening,
+        closing,
+        words,
         system,
         next(iter(answer_pieces((call.said,), prints, 1)), 0) if call.said else 0,
         prints.of(vector(body)) if plain else 0,
@@ -152,6 +167,19 @@ def _shape(call: Call, marks: dict[str, int], worded: bool) -> None:
         marks["structured"] = 1
     if call.stream:
         marks["streamed"] = 1
+
+
+def _words(data: bytes, place: int, prints: Prints) -> tuple[int, ...]:
+    """Cells of the longer words in a window of the text, whose place follows from the text itself.
+
+    Over many texts of one frame such windows show what changes in it as often as it takes room.
+    """
+    if len(data) > WORDY:
+        at = place % (len(data) - WORDY)
+        found = data[at : at + WORDY].split()[1:-1]  # the first and the last are cut
+    else:
+        found = data.split()
+    return prints.cells([word for word in found if len(word) >= WORD], MAX_WORDS)
 
 
 def _several(asked: tuple[str, ...], prints: Prints) -> tuple[tuple[int, ...], int]:

@@ -1,9 +1,10 @@
 """Pure. The lines of a batch, folded into the features of one bounded observation.
 
 Counts add up over the lines. Of fingerprints a sample is kept: the smallest `MAX_ASKS` of the asks (bottom-k, from
-which the number of different ones is estimated, Bar-Yossef et al. 2002), and for heads, tails, system texts and
-parameters the commonest one with how many lines have it (Misra and Gries 1982, 8 counters). After the first `WHOLE`
-lines one in `RARE` is looked at, chosen by a checksum of its text with a secret start, and counts for as many.
+which the number of different ones is estimated, Bar-Yossef et al. 2002), and for heads, tails, openings, closings,
+system texts and parameters the commonest one with how many lines have it (Misra and Gries 1982, 8 counters). After the
+first `WHOLE` lines one in `RARE` is looked at, chosen by a checksum of its text with a secret start, and counts for as
+many.
 """
 
 from collections.abc import Sequence
@@ -30,11 +31,19 @@ class Fold:
         self._asks: set[int] = set()
         self._full = False  # whether a smaller fingerprint has pushed one out
         self._pieces: set[int] = set()
-        self._common: tuple[dict[int, int], ...] = ({}, {}, {}, {})  # head, tail, system, params
+        self._common: tuple[dict[int, int], ...] = (
+            {},
+            {},
+            {},
+            {},
+            {},
+            {},
+        )  # head, tail, opening, closing, system, params
         self._users: set[int] = set()
         self._bias: tuple[int, ...] = ()
         self._spelled = self._fresh = 0
         self._banks: dict[str, int] = {}
+        self._words: tuple[int, ...] = ()  # of the first line that has any: a batch is about what its lines are
 
     def watch(self, parse_line: ParseLine) -> ParseLine:
         """A `parse_line` whose calls are looked at as well."""
@@ -66,12 +75,14 @@ class Fold:
             _keep(self._pieces, piece, MAX_PIECES)
         if one.user:
             _keep(self._users, one.user, MAX_ASKS)
-        for counts, print_ in zip(self._common, (one.head, one.tail, one.system, one.params), strict=True):
+        frames = (one.head, one.tail, one.opening, one.closing, one.system, one.params)
+        for counts, print_ in zip(self._common, frames, strict=True):
             _count(counts, print_, weight)
         if one.bias:
             self._bias = tuple(sorted({*self._bias, *one.bias})[:MAX_BIASED])
         self._spelled = max(self._spelled, one.spelled)
         self._fresh += one.fresh * weight
+        self._words = self._words or one.words
         if one.bank and (one.bank in self._banks or len(self._banks) < COUNTERS):
             self._banks[one.bank] = self._banks.get(one.bank, 0) + weight
 
@@ -81,13 +92,17 @@ class Fold:
         distinct = len(asks)
         if self._full and distinct:  # the k-th smallest of D evenly spread numbers lies near k / D
             distinct = max(distinct, min(self.lines, (distinct - 1) * SPACE // (asks[-1] or 1)))
-        head, tail, system, params = (max(counts, key=counts.__getitem__, default=0) for counts in self._common)
+        common = [max(counts, key=counts.__getitem__, default=0) for counts in self._common]
+        head, tail, opening, closing, system, params = common
         return Features(
             asks,
             distinct,
             tuple(sorted(self._pieces)),
             head,
             tail,
+            opening,
+            closing,
+            self._words,
             system,
             0,
             params,

@@ -57,6 +57,13 @@ class Prints:
             check = crc32(text[:256].encode("utf-8", "surrogatepass"), check)
         return check % one_in == 0
 
+    def cells(self, words: Sequence[bytes], most: int) -> tuple[int, ...]:
+        """The cells, 0 to 255, of at most `most` of these words: the same words are taken out of any text.
+
+        A cell holds thousands of words. It tells how alike two collections of text are, and no word.
+        """
+        return tuple([cell & 0xFF for cell in sorted(set(map(crc32, words, repeat(self._seed))))[:most]])
+
     def least(self, data: list[bytes], most: int) -> list[bytes]:
         """At most `most` of these, each once: the same ones out of any list that holds them (bottom-k sampling).
 

@@ -31,6 +31,8 @@ class Scores(NamedTuple):
     scores: dict[str, float]  # card -> dB
     evidence: dict[str, dict[str, float]]  # card -> line -> dB that counted, those that count something
     families: dict[str, dict[str, float]]  # card -> family -> dB
+    campaign: dict[str, float] = {}  # card -> dB of the account's campaign by itself
+    together: dict[str, dict[str, float]] = {}  # card -> line -> dB that counted of the campaign
 
 
 class Card:

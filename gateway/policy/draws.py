@@ -47,7 +47,7 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
         return self.declared if self.declared is not None else max(self.guess or 0, 1000 * self.choices)
 
 
-def cell_key(limit: Limit, caller: Caller, model: str | None) -> str | None:
+def cell_key(limit: Limit, caller: Caller, model: str | None, campaign: str | None = None) -> str | None:
     """The cell that a request draws from, or None where the limit has a dimension that the request lacks.
 
     Every part is length-prefixed, so no two callers can be made to collide.
@@ -60,6 +60,8 @@ def cell_key(limit: Limit, caller: Caller, model: str | None) -> str | None:
             value = caller.account
         elif dimension == "org":
             value = caller.org
+        elif dimension == "campaign":
+            value = campaign
         else:
             value = model
         if not value:
@@ -77,6 +79,7 @@ def draws_for(
     *,
     shadow: bool = False,
     shares: Mapping[str, float] | None = None,
+    campaign: str | None = None,
 ) -> tuple[Draw, ...]:
     """What one request asks of every limit of its plan that applies to it. `shadow` turns all of them to shadow.
 
@@ -103,7 +106,7 @@ def draws_for(
             units = cost.input
         else:
             units = _reserve(limit, cost) + (cost.input if count == "tokens.total" else 0)
-        key = limit.id + owner if limit.by == ACCOUNT else cell_key(limit, caller, model)
+        key = limit.id + owner if limit.by == ACCOUNT else cell_key(limit, caller, model, campaign)
         if key is None:
             continue
         rate = limit.rate

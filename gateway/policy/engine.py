@@ -15,12 +15,14 @@ from typing import Any
 import msgspec
 
 from gateway.actions import Effects
+from gateway.campaigns import Campaign
 from gateway.observe import Observation
 from gateway.policy.cards import Scores
 from gateway.policy.conditions.compiler import Slots, condition, ruleset
 from gateway.policy.conditions.expressions import Node, names_in
 from gateway.policy.effects import STRENGTH, Part, Word, merge, soften, strongest, united
 from gateway.policy.facts import Inputs, Row
+from gateway.policy.jointly import Jointly, apart
 from gateway.policy.model import Exemption, ListOf, Rule, Sanction, Scorecard
 from gateway.policy.names import Name
 from gateway.policy.reading import values_of
@@ -137,7 +139,8 @@ class Engine:
         self.parsed = parsed
         self.rules = {rule.id: rule for rule in rules}
         slots = Slots(names)
-        self.cards = [Scorer(card, slots, names, lists, parsed) for card in scorecards]
+        self.cards = [Scorer(apart(card), slots, names, lists, parsed) for card in scorecards]
+        self._jointly = Jointly(scorecards, names, lists, parsed, slots)
         live = [rule for rule in rules if rule.mode != "draft"]
         self._asked = _Set([(r, parsed[r.when]) for r in live if r.phase == "request"], slots, names, lists)
         self._answered = _Set([(r, parsed[r.when]) for r in live if r.phase == "response"], slots, names, lists)
@@ -182,11 +185,24 @@ class Engine:
                     del told[name]
         return told
 
-    def score(self, values: Values, entity: str = "account") -> Scores:
-        """Every scorecard's score; a score that a test has given stays as it is."""
-        scores = Scores({}, {}, {})
+    def score(
+        self,
+        values: Values,
+        campaign: Campaign | None = None,
+        membership: float = 0.0,
+        now: int = 0,
+        given: Mapping[str, Any] | None = None,
+    ) -> Scores:
+        """Every scorecard's score, of the account or of its campaign, whichever is larger.
+
+        What a test has `given` stays as it is; of a campaign it may give the readings.
+        """
+        scores = Scores({}, {}, {}, {}, {})
+        fixed = self._jointly.given(values) if given else ()
         for card in self.cards:
-            card.score(values, scores, entity)
+            card.score(values, scores, "account")
+        if campaign is not None or given:
+            self._jointly.score(values, scores, campaign, membership, now, given or {}, fixed)
         return scores
 
     def rule(

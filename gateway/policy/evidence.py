@@ -5,13 +5,11 @@ Evidence adds up within a family with a discount for what goes together, and eac
 of trace alone never decides. A score is a function of decayed counts and not a running sum: an account heals.
 """
 
-from collections.abc import Callable, Sequence
-from math import lgamma, log
+from collections.abc import Sequence
+
+from gateway.odds import Beta, bayes_factor, beta_of, weigher
 
 __all__ = ["FEW", "FLOOR", "HALF", "Beta", "beta_of", "bayes_factor", "family", "interpolate", "support", "weigher"]
-
-Beta = tuple[float, float]
-"""The parameters (a, b) of a beta distribution."""
 
 FLOOR = -10.0
 """dB: the least that a family counts, so that nobody can bank credit with good behaviour."""
@@ -19,50 +17,6 @@ HALF = 20.0
 """Requests at which half of what a reading says counts."""
 FEW = 2.0
 """Requests at which half of a rate's evidence counts: it weighs small numbers itself, but for owners' first steps."""
-
-DECIBANS = 10.0 / log(10.0)
-
-
-def beta_of(mean: float, rho: float) -> Beta:
-    """The beta distribution of a share over owners: its mean, and `rho` = 1 / (a + b + 1), the correlation of two
-    requests of one owner (0 = all owners alike, 1 = each owner always or never). Both lie strictly between 0 and 1."""
-    size = 1.0 / rho - 1.0
-    return mean * size, (1.0 - mean) * size
-
-
-def bayes_factor(hits: float, of: float, null: Beta, alternative: Beta) -> float:
-    """dB for `hits` of `of` requests, of the alternative against the null, both beta-binomial; real counts are fine.
-
-        10/ln10 * [ln B(a1+k, b1+n-k) - ln B(a1, b1) - ln B(a0+k, b0+n-k) + ln B(a0, b0)]
-
-    The null is hierarchical: owners differ in their share, so one heavy habit isn't n independent coincidences.
-    Without decay this is a test martingale under the null (Ville: P(sup >= 1/p) <= p); with decay it is not.
-    """
-    return weigher(null, alternative)(hits, of)
-
-
-def weigher(null: Beta, alternative: Beta) -> Callable[[float, float], float]:
-    """`bayes_factor` for one null and alternative, with what doesn't depend on the counts worked out once."""
-    (a0, b0), (a1, b1) = null, alternative
-    s0, s1 = a0 + b0, a1 + b1
-    constant = lgamma(s1) - lgamma(a1) - lgamma(b1) - lgamma(s0) + lgamma(a0) + lgamma(b0)
-
-    def weigh(hits: float, of: float) -> float:
-        if of <= 0.0:
-            return 0.0
-        hits = 0.0 if hits < 0.0 else of if hits > of else hits
-        misses = of - hits
-        return DECIBANS * (
-            lgamma(a1 + hits)
-            + lgamma(b1 + misses)
-            - lgamma(s1 + of)
-            - lgamma(a0 + hits)
-            - lgamma(b0 + misses)
-            + lgamma(s0 + of)
-            + constant
-        )
-
-    return weigh
 
 
 def interpolate(points: Sequence[tuple[float, float]], x: float) -> float:

@@ -6,6 +6,8 @@ Adding a name = adding one row. What a policy doesn't read is never worked out.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from gateway.campaigns import Campaign, readings
+from gateway.campaigns.pool import POOLED
 from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.observe import Observation
@@ -45,6 +47,7 @@ class Inputs(NamedTuple):
     usage: Usage = Usage()
     status: int = 0
     end: str = ""
+    campaign: Campaign | None = None  # as it was last looked at; None = the account is in none
 
 
 Getter = Callable[[Inputs], Any]
@@ -122,8 +125,11 @@ def _request() -> dict[str, Row]:
 FACETS = (".hits", ".of")
 """What a share is made of, as names of their own."""
 
-SHARES = tuple(name for name, read in PANEL.readings.items() if read.hits is not None)
-"""Names of the readings that are shares of requests: `rate:` in a scorecard takes one of them."""
+SHARES = (
+    *(name for name, read in PANEL.readings.items() if read.hits is not None),
+    *(f"campaign.{name}" for name in readings.NAMES if f"{name}.hits" in readings.NAMES),
+)
+"""Names of the readings that are shares: `rate:` in a scorecard takes one of them."""
 
 
 def _signals() -> dict[str, Row]:
@@ -156,6 +162,23 @@ def _reading(get: Callable[[Slab], float | None]) -> Getter:
     return OfSlab(get)
 
 
+def _campaign() -> dict[str, Row]:
+    found: dict[str, Row] = {
+        "campaign.id": (
+            Name("text", "the campaign that the account is a member of", missing=True, source="campaigns"),
+            lambda i: i.campaign.id if i.campaign is not None else None,
+        )
+    }
+    for name, known in readings.NAMES.items():
+        entry = Name("number", known.doc, known.unit, True, source="campaigns", privacy="behaviour")
+        found[f"campaign.{name}"] = (entry, _of_campaign(name))
+    return found
+
+
+def _of_campaign(name: str) -> Getter:
+    return lambda i: readings.read(i.campaign, name, i.now)
+
+
 def _response() -> dict[str, Row]:
     def name(doc: str, unit: Unit = "tokens") -> Name:
         return Name("number", doc, unit, phase="response", source="answer")
@@ -175,7 +198,7 @@ def _response() -> dict[str, Row]:
     }
 
 
-FACTS: dict[str, Row] = _account() | _request() | _signals() | _response()
+FACTS: dict[str, Row] = _account() | _request() | _signals() | _campaign() | _response()
 """Every name that any policy may read. Scores and limits come with the policy that has them."""
 
 
@@ -219,6 +242,9 @@ def score_names(cards: Iterable[str]) -> dict[str, Name]:
             level="score",
             source="scorecard",
         )
+        found[f"score.{card}.campaign"] = Name(
+            "number", "the score of the account's campaign by itself", "dB", True, level="score", source="scorecard"
+        )
     return found
 
 
@@ -227,8 +253,20 @@ def getter_of(name: str, rows: Mapping[str, Row]) -> Getter:
     return rows[name][1]
 
 
+def _is_pooled(name: str) -> bool:
+    known = readings.NAMES.get(name.removeprefix("campaign."))
+    return name.startswith("campaign.") and known is not None and known.pooled
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def reference() -> str:
     """The table of all names, as `policies/README.md` carries it."""
-    names = {name: row[0] for name, row in FACTS.items()}
+    names = {name: row[0] for name, row in FACTS.items() if not _is_pooled(name)}
+    names["campaign.NAME"] = Name(
+        "number", f"of all members together: {_listed(sorted(POOLED))}", missing=True, source="campaigns"
+    )
     names |= {name: row[0] for name, row in limit_names(["ID"]).items()} | score_names(["ID"])
     return names_markdown(names)

@@ -107,11 +107,9 @@ def _algorithm(value: object) -> str:
 
 def _dimension(value: object) -> str:
     text = text_of(value)
-    if text == "campaign":
-        raise wrong("limits by campaign are not supported by this version yet", "key, account, org or model")
-    if text not in ("key", "account", "org", "model"):
+    if text not in ("key", "account", "org", "campaign", "model"):
         hint = next((f"did you mean `{ours}`?" for ours, words in ALIKE.items() if text.lower() in words), "")
-        raise wrong(f"`{text[:40]}` is not one of key, account, org, model", hint)
+        raise wrong(f"`{text[:40]}` is not one of key, account, org, campaign, model", hint)
     return text
 
 
@@ -243,7 +241,7 @@ class LimitItem(Section):
             Annotated[
                 str,
                 PlainValidator(_dimension),
-                WithJsonSchema({"type": "string", "enum": ["key", "account", "org", "model"]}),
+                WithJsonSchema({"type": "string", "enum": ["key", "account", "org", "campaign", "model"]}),
             ]
         ],
         Field(min_length=1, max_length=4),

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 Count = Literal["requests", "tokens.input", "tokens.output", "tokens.total", "concurrent"]
-Dimension = Literal["key", "account", "org", "model"]
+Dimension = Literal["key", "account", "org", "campaign", "model"]
 Window = Literal["rolling", "calendar"]
 Period = Literal["s", "min", "h", "day", "week", "month"]
 

@@ -19,8 +19,9 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.decide import AccountState, Pace
+from gateway.decide import AccountState
 from gateway.observe import Observation
+from gateway.pace import Pace
 from gateway.policy.model import Sanction
 from gateway.signals import DAY, HOUR, WEEK
 from gateway.standing import HIGHEST, standing

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.actions import Effects
+from gateway.campaigns import Campaign
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.identity import Caller
 from gateway.ledger.fields import FIELDS, fields_markdown
@@ -56,6 +57,9 @@ SEEN = Observation(
     pieces=(13,),
     head=14,
     tail=15,
+    opening=20,
+    closing=21,
+    words=(7, 255),
     system=16,
     params=17,
     said=18,
@@ -80,6 +84,7 @@ OPEN = Reading("key-requests", "requests", ok=True, cost=1, left=19, capacity=20
 SPENT = Reading("acct-output", "tokens.output", ok=False, cost=900, left=10, capacity=8000, reset=2, wait=1_500_000)
 SHADOW = msgspec.structs.replace(SPENT, limit="one-recipe", shadow=True)
 NEVER = msgspec.structs.replace(SPENT, limit="acct-daily", wait=-1)
+CAMPAIGN = Campaign("campaign-0123456789", 3, 40, 38, NOW - 5, False, {"partition": 31.5})
 POLICY = Policy(id="acme-prod", digest="abcdef012345", version="7")
 EVERYTHING = Shown(
     policy=POLICY,
@@ -137,6 +142,8 @@ def full() -> dict[str, Any]:
         missing={"aged": ("account.age",)},
         scores={"extraction": -12.5},
         evidence={"extraction": {"sweep": 3.0}},
+        campaign={"extraction": 4.5},
+        together={"extraction": {"one-pool": 8.0}},
         readings={"1h.requests": 2.0},
         input=480,
         output=900,
@@ -151,7 +158,8 @@ def full() -> dict[str, Any]:
         settled={"acct-output": -200},
         error="rate_limit_exceeded",
     )
-    return line(*rows(verdict, outcome, Facts(CALLER, SEEN, returned=3, continued=True)), EVERYTHING)
+    facts = Facts(CALLER, SEEN, returned=3, continued=True, campaign=CAMPAIGN, membership=-0.5)
+    return line(*rows(verdict, outcome, facts), EVERYTHING)
 
 
 CHOSEN = {
@@ -164,6 +172,8 @@ CHOSEN = {
     "readings",
     "batch",
     "obs.marks",
+    "campaign.score",
+    "campaign.readings",
 }
 """Maps whose keys the policy chooses, or the batch."""
 
@@ -176,7 +186,7 @@ def names(value: Any, prefix: str = "") -> set[str]:
             found.add(f"{name}.*")
         elif name in ("effects.clamp", "would.clamp"):
             found |= {f"{name}.*.{part}" for values in inner.values() for part in values}
-        elif name == "evidence":
+        elif name in ("evidence", "campaign.evidence"):
             found.add(f"{name}.*.*")
         elif isinstance(inner, dict):
             found |= names(inner, f"{name}.")

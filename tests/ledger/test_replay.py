@@ -83,6 +83,8 @@ def test_any_interleaving_agrees(seed: int) -> None:
         ("missing", {"choices": ("hour.requests",)}, 'verdict.missing.choices: ["hour.requests"] recorded'),
         ("scores", {"extraction": 3.1}, "verdict.scores.extraction: 3.1 recorded, nothing now"),
         ("evidence", {"extraction": {"sweep": 2.0}}, "verdict.evidence.extraction: "),
+        ("campaign", {"extraction": 1.5}, "verdict.campaign.extraction: 1.5 recorded, nothing now"),
+        ("together", {"extraction": {"one-pool": 2.0}}, "verdict.together.extraction: "),
         ("readings", {"day.requests": 4.0}, "verdict.readings.day.requests: 4.0 recorded, nothing now"),
         ("draws", (DRAW,), "verdict.draws: "),
         ("input", 1, "verdict.input: 1 recorded, 101 now"),

@@ -150,7 +150,7 @@ def test_the_schema_is_one() -> None:
         "gauger: 1\nrules: [{id: a, when: req.n > 1}]",
         "gauger: 1\nrules: [{id: a, when: req.n > 1, then: {block: {status: 409}}}]",
         "gauger: 1\nplans: {free: {requests: 10m tokens}}",
-        "gauger: 1\nlimits: [{id: a, by: [campaign], count: requests, rate: 1 requests/s}]",
+        "gauger: 1\nlimits: [{id: a, by: [tenant], count: requests, rate: 1 requests/s}]",
         "gauger: 1\npolicy: {mode: off}",
         "gauger: 1\nidentity: {unknown: reject}",
         "gauger: 1\nlimits: [{id: a, by: [key], count: concurrent, rate: plan.live, lease: 900}]",

@@ -118,5 +118,5 @@ def test_by_hand() -> None:
     scores = Scores({}, {}, {})
     values = [known.get(name) for name in slots.names]
     scorer.score(values, scores, "account")
-    assert scores == ({"x": -25.5}, {"x": {"r": 2.5, "w": 2.0}}, {"x": {"content": 2.5, "account": 2.0}})
+    assert scores == Scores({"x": -25.5}, {"x": {"r": 2.5, "w": 2.0}}, {"x": {"content": 2.5, "account": 2.0}})
     assert dict(zip(slots.names, values, strict=True))["score.x"] == -25.5

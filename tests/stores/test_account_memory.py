@@ -7,9 +7,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from gateway.decide import ANSWERS, FILES, MODELS, AccountState, Pace
+from gateway.decide import FILES, MODELS, AccountState
 from gateway.gauges import PANEL
 from gateway.observe import Observation
+from gateway.pace import ANSWERS, Pace
 from gateway.quotas import Reading
 from gateway.stores.accounts import MemoryAccounts
 

@@ -1,0 +1,197 @@
+"""Pure. What an account does every time: the frames that it fills, its parameters, its client, where it calls from.
+
+A record is a few numbers and a row of 22 slots, each a fingerprint with a decayed count. A newcomer takes the place of
+the least counted of its kind, so what fills a tenth of an account's requests stays, whatever else comes between, and
+its count is exact from then on. Cost: about 8 µs a request.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+from math import exp
+from struct import Struct
+
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.signals import GENERATES, HOUR, WEEK
+
+__all__ = ["FRAMES", "Habits", "fingerprints", "name_print", "seconds"]
+
+KINDS = ("system", "opening", "closing", "bank", "piece", "params", "client", "network")
+FRAMES = frozenset({"system", "opening", "closing", "bank", "piece"})
+"""Kinds of fingerprints that tell a recipe; the others tell how and from where it is run."""
+PLACES = {  # kind -> its slots in the row
+    "system": (0, 2),
+    "opening": (2, 4),
+    "closing": (4, 6),
+    "bank": (6, 8),
+    "piece": (8, 16),
+    "params": (16, 18),
+    "client": (18, 20),
+    "network": (20, 22),
+}
+SLOTS = 22
+ROW = Struct(f"<{SLOTS}Q{SLOTS}f")
+EMPTY = bytes(ROW.size)
+CELLS = 32  # of words
+FULL = 255
+
+YOUNG = 20  # requests: what an account does among its first so many it was born with
+LEAST = 2.0  # requests: once is a coincidence
+SHARE = 0.25  # of an account's requests: who does it less often has other business here
+MAX_FRAMES = 6  # remembered of an account
+FADES = HOUR  # µs between two looks at how much has faded
+
+
+@lru_cache(1024)
+def name_print(word: str) -> int:
+    """A number of 53 bits for a word that is no text of a prompt: a client's product, a bank."""
+    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 11 or 1
+
+
+def fingerprints(seen: Observation) -> list[tuple[str, int]]:
+    """(kind, key) of every frame of a request. Kinds have keys of their own: no two are ever equal."""
+    found = [
+        (kind, print_ << 3 | at)
+        for at, (kind, print_) in enumerate(
+            (("system", seen.system), ("opening", seen.opening), ("closing", seen.closing))
+        )
+        if print_
+    ]
+    if seen.bank:
+        found.append(("bank", name_print(seen.bank) << 3 | 3))
+    if seen.pieces != seen.asks[:1]:  # a text without any sentence gives itself
+        found += [("piece", piece << 3 | 4) for piece in seen.pieces]
+    return found
+
+
+def seconds(seen: Observation, who: Caller) -> list[tuple[str, int]]:
+    """(kind, key) of how a request is made, and from where."""
+    found = []
+    if seen.params:
+        found.append(("params", seen.params << 3 | 5))
+    if seen.client:
+        found.append(("client", name_print(seen.client) << 3 | 6))
+    if who.network:
+        found.append(("network", int(who.network, 16) >> 8 << 3 | 7))
+    return found
+
+
+class Habits:
+    """The record of one account. Times in µs."""
+
+    __slots__ = (
+        "account",
+        "born",
+        "campaign",
+        "cells",
+        "count",
+        "faded",
+        "first",
+        "frames",
+        "known",
+        "last",
+        "owner",
+        "requests",
+        "row",
+        "seconds",
+        "share",
+        "since",
+    )
+
+    def __init__(self, account: str, who: Caller, now: int) -> None:
+        self.account = account
+        self.owner = account if who.org is None else f"org {who.org}"
+        self.since = now  # when it was first seen here
+        self.known = who.created is not None
+        self.first = min(now, who.created * 1_000_000) if who.created is not None else now  # when it was made
+        self.last = now
+        self.faded = now
+        self.requests = 0
+        self.count = 0.0  # of them, decayed over a week
+        self.row = EMPTY
+        self.cells = bytes(CELLS)  # of the words of what it asks
+        self.frames: tuple[int, ...] = ()  # that fill a good part of what it asks
+        self.born: tuple[int, ...] = ()  # of those, the ones among its first requests
+        self.seconds: tuple[int, ...] = (0, 0, 0)  # parameters, client, network of most of its requests; 0 = none
+        self.campaign: object | None = None
+        self.share = 0.0  # of its requests that fill a frame of its campaign
+
+    def step(self, seen: Observation, who: Caller, now: int, prints: list[tuple[str, int]]) -> list[int]:
+        """One more request, of these frames; the frames among them that are a habit from now on."""
+        weight = float(seen.lines or 1)
+        left = 1.0
+        if now - self.faded >= FADES:
+            left = exp((self.faded - now) / WEEK)
+            self.faded = now
+        self.last = max(self.last, now)
+        self.requests += seen.lines or 1
+        self.count = total = self.count * left + weight
+        values = ROW.unpack(self.row)
+        keys, counts = list(values[:SLOTS]), list(values[SLOTS:])
+        if left != 1.0:
+            counts = [each * left for each in counts]
+        new = []
+        enough = SHARE * total
+        for kind, key in prints:
+            count = _add(keys, counts, PLACES[kind], key, weight)
+            if count >= LEAST and count >= enough and key not in self.frames:
+                new.append(key)
+        for kind, key in seconds(seen, who):
+            _add(keys, counts, PLACES[kind], key, weight)
+        self.row = ROW.pack(*keys, *counts)
+        self.seconds = tuple(
+            [
+                keys[at] if counts[at] * 2.0 >= total else keys[at + 1] if counts[at + 1] * 2.0 >= total else 0
+                for at in (16, 18, 20)
+            ]
+        )
+        if seen.words:
+            self._count(seen.words)
+        if new:
+            self.frames = (*self.frames, *new)[-MAX_FRAMES:]
+            if self.requests <= YOUNG + (seen.lines or 1):
+                self.born = tuple([key for key in (*self.born, *new) if key in self.frames])
+        return new
+
+    def shares(self) -> dict[int, float]:
+        """Frame -> the share of this account's requests that fill it. Frames that are a habit no more are dropped."""
+        if not self.count:
+            return {}
+        values = ROW.unpack(self.row)
+        found = {}
+        for key in self.frames:
+            at = values.index(key, 0, SLOTS) if key in values[:SLOTS] else -1
+            if at >= 0 and values[SLOTS + at] >= 0.5 * SHARE * self.count:
+                found[key] = min(1.0, values[SLOTS + at] / self.count)
+        if len(found) < len(self.frames):
+            self.frames = tuple(found)
+            self.born = tuple([key for key in self.born if key in found])
+        return found
+
+    def _count(self, words: tuple[int, ...]) -> None:
+        cells = bytearray(self.cells)
+        for word in words:
+            at = word % CELLS
+            if cells[at] == FULL:
+                cells = bytearray([each >> 1 for each in cells])
+            cells[at] += 1
+        self.cells = bytes(cells)
+
+
+def generates(seen: Observation) -> bool:
+    """Whether a request is of those that habits are told by."""
+    return seen.op in GENERATES
+
+
+def _add(keys: list[int], counts: list[float], places: tuple[int, int], key: int, weight: float) -> float:
+    """One more of this fingerprint in the slots of its kind; its count."""
+    first, end = places
+    least = first
+    for at in range(first, end):
+        if keys[at] == key:
+            counts[at] += weight
+            return counts[at]
+        if counts[at] < counts[least]:
+            least = at
+    keys[least], counts[least] = key, weight
+    return weight

@@ -1,0 +1,95 @@
+"""Pure. One campaign while it lives: its members, the terms on which others enter, and what it does over time."""
+
+from collections.abc import Callable, Generator
+
+from gateway.campaigns import Campaign
+from gateway.campaigns.bonds import BONDS
+from gateway.campaigns.habits import Habits
+from gateway.campaigns.pool import PLACES, Pool
+from gateway.campaigns.signals.shared_recipe import came_with
+from gateway.campaigns.walk import Group
+from gateway.observe import Observation
+
+__all__ = ["Recipe"]
+
+STRIDE = 6  # members a slice: each one's row is unpacked, in some 15 µs
+ENTERS = 0.5  # share of an account's requests, where the campaign is a cohort
+
+
+class Recipe:
+    """A campaign. What it is like changes only when all is gone through; members come in between, too."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.members: list[Habits] = []
+        self.frames: dict[int, float] = {}  # key -> dB
+        self.seconds: dict[int, float] = {}  # the same of parameters, client and network
+        self.need = 0.0  # dB
+        self.linked = True
+        self.since = 0
+        self.snapshot: Campaign | None = None
+        self._bonds = [made() for made in BONDS.values()]
+
+    def regroup(self, group: Group) -> Generator[None, None, None]:
+        """Takes a group's members and terms."""
+        for at, record in enumerate(self.members):
+            if record.campaign is self:
+                record.campaign = None
+            if not at % 64:
+                yield
+        self.members = []
+        self.frames, self.seconds, self.need = group.frames, group.seconds, group.need
+        self.linked = group.linked
+        self.since = min(self.since or group.since, group.since)
+        for at, user in enumerate(group.users):
+            user.habits.campaign, user.habits.share = self, user.share
+            self.members.append(user.habits)
+            if not at % 64:
+                yield
+
+    @property
+    def requests(self) -> float:
+        """The week's requests of all members, when it was last looked at."""
+        return self.snapshot.readings.get("week.requests", 0.0) if self.snapshot is not None else 0.0
+
+    def leave(self) -> None:
+        """It is none any more."""
+        for record in self.members:
+            if record.campaign is self:
+                record.campaign = None
+        self.members, self.snapshot = [], None
+
+    def takes(self, record: Habits, key: int, share: float) -> bool:
+        """Whether an account enters that fills one of the frames in this share of its requests."""
+        if not self.linked:
+            return share >= ENTERS and came_with(record)
+        more = sum(self.seconds.get(second, 0.0) for second in record.seconds)
+        return more > 0.0 and self.frames[key] * share + more >= self.need
+
+    def saw(self, account: str, seen: Observation, now: int, prints: list[tuple[str, int]]) -> None:
+        """A member's request was answered."""
+        for _, key in prints:
+            if key in self.frames:
+                for bond in self._bonds:
+                    bond.saw(account, seen, now)
+                return
+
+    def look(self, row_of: Callable[[str], bytes], epoch: int, now: int) -> Generator[None, None, None]:
+        """Makes the snapshot anew."""
+        pool = Pool(now)
+        for bond in self._bonds:
+            bond.begin()
+        members = self.members
+        for at, record in enumerate(members):
+            slab = pool.add(row_of(record.account))
+            for bond in self._bonds:
+                bond.member(record, slab)
+            if not at % STRIDE:
+                yield
+        made: dict[str, float] = {}
+        for bond in self._bonds:
+            for name, value in bond.read().items():
+                made[name] = round(value, PLACES)
+        readings = pool.read(made.get("exclusive_share"))
+        owners = len({record.owner for record in members})
+        self.snapshot = Campaign(self.id, epoch, len(members), owners, self.since, self.linked, readings | made)

@@ -1,0 +1,45 @@
+"""Pure. Signals of campaigns: one file of this folder = one signal, found by its name, with its card as its docstring.
+
+A campaign has an object of each. It is stepped when a member has filled one of the campaign's frames (`saw`), and read
+when the tables are gone through: `begin`, then `member` for each member, then `read`. Bounded, whatever comes.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from gateway.campaigns.habits import Habits
+from gateway.observe import Observation
+from gateway.signals import Slab, Unit
+
+__all__ = ["Bond", "Gauge"]
+
+
+class Gauge(NamedTuple):
+    """One reading of a campaign, as conditions know it: `campaign.NAME`. A share has `.hits` and `.of` as well."""
+
+    name: str
+    doc: str
+    unit: Unit = ""
+    words: str = ""  # how an explanation says it
+    share: bool = False
+
+
+class Bond(ABC):
+    """One signal of one campaign."""
+
+    code: ClassVar[str]  # of the catalogue, as "X2"
+    family: ClassVar[str] = "campaign"
+    gauges: ClassVar[tuple[Gauge, ...]]
+
+    def saw(self, account: str, seen: Observation, now: int) -> None:  # noqa: B027 - some are read of members alone
+        """A member has filled one of the campaign's frames. `now` in µs."""
+
+    def begin(self) -> None:  # noqa: B027 - some keep nothing of their members
+        """The members follow, one after the other."""
+
+    def member(self, habits: Habits, slab: Slab | None) -> None:  # noqa: B027
+        """One member. `slab`: its signals as they stand now; None where nothing is remembered of it."""
+
+    @abstractmethod
+    def read(self) -> dict[str, float]:
+        """The readings by name, as far as there are any."""

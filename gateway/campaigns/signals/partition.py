@@ -1,0 +1,116 @@
+"""Pure. X2, a partition: the members ask out of one pool, and none asks what another has asked.
+
+measures     how surprising it is that so few of the members' prompts are the same, if each had drawn from the
+             pool for itself; and whether it is one pool at all: whether the words of the members' prompts
+             differ no more between members than draws from one pool do
+formula      partition = -10 log10 P(Poisson(x) <= o) dB, o pairs of members with one prompt in common,
+             x = ((sum m)^2 - sum m^2) / (2 * 10 * sum m) the pairs to expect of a pool ten times as large as
+             what was seen; nothing is claimed of more than one pool: times 1 up to a dispersion of 1.6,
+             times 0 from 2.6 on. dispersion = chi^2 / df of members by 32 cells of words. overlap = o / x
+unit         dB; a ratio; a ratio
+state        256 prompts with at most 4 members each, 32 cells of words a member
+half-life    none: the sample of prompts grows coarser as more come
+evasion      one prompt in twenty asked twice, on purpose: a twentieth more to pay for, and it shows as overlap;
+             a paraphrase of each prompt an account leaves the words as they are
+look-alikes  one company's shards of one job (declare the organisation); an evaluation shares its prompts: full
+             overlap; customers with data of their own: their words differ
+source       the overlap of independent samples: Poisson's limit of the birthday problem; Pearson's chi-square
+             test of homogeneity (1900)
+"""
+
+from typing import ClassVar
+
+from gateway.campaigns.habits import CELLS, Habits
+from gateway.campaigns.signals import Bond, Gauge
+from gateway.observe import Observation
+from gateway.odds import rare
+from gateway.signals import Slab
+
+__all__ = ["Partition"]
+
+PROMPTS = 256  # in the sample
+TELLERS = 4  # members remembered of each
+POOL = 10.0  # times as large as what was seen
+WORDS = 16  # of a member, from which it is looked at
+LOOKED = 400  # members that are looked at for their words
+LEAST = 30  # prompts in the sample
+ONE, SEVERAL = 1.6, 2.6  # dispersion up to which it is one pool, from which it is not
+
+
+class Partition(Bond):
+    """See the module's card."""
+
+    code = "X2"
+    gauges: ClassVar[tuple[Gauge, ...]] = (
+        Gauge("partition", "how surprising it is that members of one pool never ask the same", "dB"),
+        Gauge("overlap", "pairs of members with a prompt in common, by those of a pool ten times as large"),
+        Gauge("dispersion", "how much more the members' words differ than draws from one pool do: 1 = one pool"),
+    )
+
+    def __init__(self) -> None:
+        self.level = 0  # prompts are looked at whose fingerprint has so many zero bits at its end
+        self.tellers: dict[int, tuple[str, ...]] = {}
+        self.begin()
+
+    def saw(self, account: str, seen: Observation, now: int) -> None:
+        mask = (1 << self.level) - 1
+        for ask in seen.asks:
+            if ask & mask:
+                continue
+            found = self.tellers.get(ask)
+            if found is None:
+                self.tellers[ask] = (account,)
+                while len(self.tellers) > PROMPTS:
+                    self.level += 1
+                    mask = (1 << self.level) - 1
+                    self.tellers = {each: who for each, who in self.tellers.items() if not each & mask}
+            elif len(found) < TELLERS and account not in found:
+                self.tellers[ask] = (*found, account)
+
+    def begin(self) -> None:
+        self.looked = 0
+        self.cells = [0.0] * CELLS  # words
+        self.squares = [0.0] * CELLS  # of them, by the member's
+
+    def member(self, habits: Habits, slab: Slab | None) -> None:
+        cells = habits.cells
+        words = sum(cells)
+        if words < WORDS or self.looked >= LOOKED:
+            return
+        self.looked += 1
+        for at, count in enumerate(cells):
+            if count:
+                self.cells[at] += count
+                self.squares[at] += count * count / words
+
+    def read(self) -> dict[str, float]:
+        by: dict[str, int] = {}
+        same = 0
+        for who in self.tellers.values():
+            same += len(who) * (len(who) - 1) // 2
+            for account in who:
+                by[account] = by.get(account, 0) + 1
+        asked = sum(by.values())
+        made: dict[str, float] = {}
+        if self.looked >= 3:
+            made["dispersion"] = self._dispersion()
+        if asked >= LEAST:
+            expected = (asked * asked - sum(each * each for each in by.values())) / (2.0 * POOL * asked)
+            if expected > 0.0:
+                made["overlap"] = same / expected
+                made["partition"] = rare(same, expected) * self._one_pool(made.get("dispersion"))
+        return made
+
+    def _dispersion(self) -> float:
+        words = sum(self.cells)
+        used = [at for at in range(CELLS) if self.cells[at]]
+        if len(used) < 2:
+            return 1.0
+        square = sum(self.squares[at] * words / self.cells[at] for at in used) - words
+        return max(0.0, square / ((self.looked - 1) * (len(used) - 1)))
+
+    @staticmethod
+    def _one_pool(dispersion: float | None) -> float:
+        if dispersion is None:
+            return 0.0
+        return min(1.0, max(0.0, (SEVERAL - dispersion) / (SEVERAL - ONE)))

@@ -1,0 +1,238 @@
+"""Pure. All accounts' habits, and the campaigns among them: bounded, stepped with each answer, gone through in between.
+
+Each answer that the model server gave steps the record of its account. From time to time all records are gone through:
+which frames are shared, who speaks for them, which of their users are one, and what these do together. That is done in
+slices, one an answer, so that no request waits for it, and is begun anew only when four times as many answers have
+come, so that it costs a bounded part of each. Nothing is taken over from the last time but a campaign's name, which
+goes to whoever has most of its members: what isn't so any more is not linked any more.
+
+Bounds. `memory` bytes for the records, at `RECORD` each (measured by tracemalloc); the least recently seen goes first.
+A counting filter of 1 MiB tells which frames several accounts fill (Fan et al., Summary cache, 2000): where two frames
+fall together one is looked at that needn't be. At most `MOST` campaigns, the largest.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Generator
+from math import log10
+
+from gateway.campaigns import COUNTS, Campaign
+from gateway.campaigns.habits import Habits, fingerprints, generates
+from gateway.campaigns.recipe import Recipe
+from gateway.campaigns.walk import Group, walk
+from gateway.identity import Caller
+from gateway.observe import Observation
+from gateway.signals import HOUR
+
+__all__ = ["MEMORY", "RECORD", "Campaigns"]
+
+MEMORY = 67_108_864  # bytes
+RECORD = 1100
+FILTER = 1 << 20
+FULL = 255
+MOST = 256  # campaigns
+EPOCH = HOUR  # µs after which all is gone through again, whatever has changed
+PAUSE = 60_000_000  # µs between two times, at least
+REST = 4  # answers without a slice, for each with one
+MANY = 8  # frames that accounts took up and others fill: reason enough to look before the hour is over
+FARTHEST = 0.01  # share of use below which a membership says no less
+
+RowOf = Callable[[str], bytes]
+Slices = Generator[None, None, None]
+
+
+class Campaigns:
+    """account -> the campaign that it is in, if any. `row_of` gives the row of signals of an account, b"" for none."""
+
+    def __init__(self, row_of: RowOf, memory: int = MEMORY) -> None:
+        self._row_of = row_of
+        self._most = memory // RECORD
+        self._records: OrderedDict[str, Habits] = OrderedDict()
+        self._shared = bytearray(FILTER) if self._most else bytearray()
+        self._recipes: dict[int, Recipe] = {}  # frame -> the campaign that it is of
+        self._live: list[Recipe] = []
+        self._walk: Slices | None = None
+        self._now = self._begun = 0  # µs; when all was last gone through
+        self._answers = self._slices = self._taken = self._asked = 0  # since then
+        self.started = 0
+        self.epoch = 0
+        self.evicted = 0
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __bool__(self) -> bool:
+        """Whether anything is remembered at all."""
+        return self._most > 0
+
+    @property
+    def live(self) -> list[Campaign]:
+        """The campaigns that there are, as they were last looked at; the largest first."""
+        return [each.snapshot for each in self._live if each.snapshot is not None]
+
+    @property
+    def linked(self) -> int:
+        """Accounts that are members of one."""
+        return sum(len(each.members) for each in self._live)
+
+    def members(self, campaign: str) -> list[str]:
+        """The accounts of a campaign, in order."""
+        return sorted(each.account for found in self._live if found.id == campaign for each in found.members)
+
+    def look(self, account: str) -> tuple[Campaign | None, float]:
+        """The campaign of an account as it was last looked at, and how surely it is a member: dB, 0 or less."""
+        record = self._records.get(account)
+        recipe = record.campaign if record is not None else None
+        if record is None or not isinstance(recipe, Recipe) or recipe.snapshot is None:
+            return None, 0.0
+        return recipe.snapshot, round(10.0 * log10(min(1.0, max(FARTHEST, record.share))), 2)
+
+    def saw(self, who: Caller, seen: Observation, now: int) -> None:
+        """The model server has answered a request. `now` in µs."""
+        if not self._most or not generates(seen):
+            return
+        self._now = now = max(now, self._now)
+        record = self._records.get(who.account)
+        if record is None:
+            self.started = self.started or now
+            record = self._records[who.account] = Habits(who.account, who, now)
+            if len(self._records) > self._most:
+                self._evict()
+        else:
+            self._records.move_to_end(who.account)
+        prints = fingerprints(seen)
+        before = record.frames
+        new = record.step(seen, who, now, prints)
+        if new:
+            self._recount(before, record.frames)
+            self._taken += sum(map(self.is_shared, new))
+        recipe = record.campaign
+        if recipe is None and self._recipes:
+            recipe = self._enter(record)
+        if isinstance(recipe, Recipe):
+            recipe.saw(record.account, seen, now, prints)
+            self._asked += 1
+        self._answers += 1
+        self._turn(now)
+
+    def settle(self) -> None:
+        """Goes through everything now, to the end: for those who have the time."""
+        self._finish()
+        self._begin(self._now)
+        self._finish()
+
+    def _finish(self) -> None:
+        while self._walk is not None:
+            self._slice()
+
+    def records(self) -> Collection[Habits]:
+        """All records as they are now, the least recently seen first."""
+        return list(self._records.values())
+
+    def is_shared(self, key: int) -> bool:
+        """Whether at least three accounts fill a frame; it may be said of one that fewer do."""
+        return self._shared[_place(key)] >= COUNTS
+
+    def habits_of(self, record: Habits) -> dict[int, float]:
+        """The frames that an account still fills, with their shares."""
+        before = record.frames
+        shares = record.shares()
+        if record.frames != before:
+            self._recount(before, record.frames)
+        return shares
+
+    def _turn(self, now: int) -> None:
+        """One slice of going through everything, if it is time."""
+        if self._walk is None:
+            since = now - self._begun
+            if self._answers < REST * self._slices or since < PAUSE:
+                return
+            grown = 4 * self._asked >= max(1.0, sum(each.requests for each in self._live))
+            if since < EPOCH and self._taken < MANY and not grown:
+                return
+            self._begin(now)
+        self._slice()
+
+    def _begin(self, now: int) -> None:
+        self._begun, self._answers, self._slices, self._taken, self._asked = now, 0, 0, 0, 0
+        self._walk = self._through(now)
+
+    def _slice(self) -> None:
+        if self._walk is not None:
+            self._slices += 1
+            try:
+                next(self._walk)
+            except StopIteration:
+                self._walk = None
+
+    def _through(self, now: int) -> Slices:
+        groups = yield from walk(self, now)
+        self.epoch += 1
+        yield from self._commit(groups[:MOST])
+        for recipe in self._live:
+            yield from recipe.look(self._row_of, self.epoch, now)
+
+    def _commit(self, groups: list[Group]) -> Slices:
+        """The groups become the campaigns. Each takes over the one that most of its members were in."""
+        left = {recipe.id: recipe for recipe in self._live}
+        live: list[Recipe] = []
+        for group in groups:
+            before: dict[str, int] = {}
+            for user in group.users:
+                recipe = user.habits.campaign
+                if isinstance(recipe, Recipe) and recipe.id in left:
+                    before[recipe.id] = before.get(recipe.id, 0) + 1
+            yield
+            name = max(before, key=lambda each: (before[each], each), default="")
+            live.append(left.pop(name) if name else Recipe(self._name(group, [*left, *[each.id for each in live]])))
+        for recipe in left.values():
+            recipe.leave()
+        self._live, self._recipes = live, {}
+        for recipe, group in zip(live, groups, strict=True):
+            yield from recipe.regroup(group)
+            for key in recipe.frames:
+                self._recipes.setdefault(key, recipe)
+
+    def _name(self, group: Group, taken: list[str]) -> str:
+        """After its commonest frame, whose fingerprint is keyed: it tells nothing."""
+        key = max(group.frames, key=lambda each: (sum(each in user.habits.frames for user in group.users), each))
+        name = f"campaign-{key & 0xFFFFFFFFFF:010x}"
+        while name in taken:
+            key += 1
+            name = f"campaign-{key & 0xFFFFFFFFFF:010x}"
+        return name
+
+    def _evict(self) -> None:
+        _, record = self._records.popitem(last=False)
+        self._recount(record.frames, ())
+        record.frames = record.born = ()
+        record.campaign = None
+        self.evicted += 1
+
+    def _recount(self, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+        """Counts which frames an account has taken up and left. A full counter stays full."""
+        shared = self._shared
+        for key in before:
+            if key not in after and 0 < shared[_place(key)] < FULL:
+                shared[_place(key)] -= 1
+        for key in after:
+            if key not in before and shared[_place(key)] < FULL:
+                shared[_place(key)] += 1
+
+    def _enter(self, record: Habits) -> Recipe | None:
+        """The campaign that an account enters between two times, on the terms on which the others were linked."""
+        found = [key for key in record.frames if key in self._recipes]
+        if not found:
+            return None
+        shares = self.habits_of(record)
+        for key in found:
+            recipe, share = self._recipes[key], shares.get(key, 0.0)
+            if recipe.takes(record, key, share):
+                record.campaign, record.share = recipe, share
+                recipe.members.append(record)
+                return recipe
+        return None
+
+
+def _place(key: int) -> int:
+    """Where a frame is counted: its lowest three bits tell its kind."""
+    return (key >> 3) % FILTER

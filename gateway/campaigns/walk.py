@@ -1,0 +1,204 @@
+"""Pure. All records gone through once, in slices: the groups of accounts that are one, and on what grounds."""
+
+from collections.abc import Collection, Generator
+from typing import NamedTuple, Protocol
+
+from gateway.campaigns import ACTS, COUNTS
+from gateway.campaigns.habits import Habits
+from gateway.campaigns.linking import AGREE, FRAME, STRIDE, Links, User, cohort, needed, pairs, weight
+from gateway.campaigns.signals.shared_recipe import came_with
+from gateway.signals import DAY, WEEK
+
+__all__ = ["Group", "Shelf", "walk"]
+
+OF_AGE = 30 * DAY  # µs since it was made, as far as that is known
+SEEN = WEEK  # µs since it was first seen here, else
+HUB = 20  # voters: a frame that so many independent owners use is public
+AGED = 0.05  # share of a frame's users that may be voters where the rest is a cohort
+USUAL, USUAL_OF = 3.0, 10.0  # users of shared frames that came with theirs: what is believed before any is seen
+RANGE = (0.2, 0.9)  # what is believed of them at all
+COMMON = 0.1  # share of a group's members that fill a frame of its recipe
+LEAST = 3  # the same, members
+
+Slices = Generator[None, None, None]
+
+
+class Shelf(Protocol):
+    """Where the records stand."""
+
+    started: int  # µs: when the first of them was made
+
+    def records(self) -> Collection[Habits]: ...
+    def is_shared(self, key: int) -> bool: ...
+    def habits_of(self, record: Habits) -> dict[int, float]: ...
+
+
+class Group(NamedTuple):
+    """Accounts that are one, with the terms on which others enter: frames and other keys with their dB."""
+
+    users: list[User]  # by the share of their most used frame of these
+    frames: dict[int, float]
+    seconds: dict[int, float]
+    need: float
+    linked: bool  # by pairs; else by a cohort test alone
+    since: int  # µs: when its recipe was first seen
+
+
+class _Frame(NamedTuple):
+    """A frame that several owners fill."""
+
+    key: int
+    users: list[User]
+    votes: int
+    since: int  # µs
+    worth: float  # dB
+
+
+class _Census(NamedTuple):
+    """Who there is. `ages`: day from which an owner has a vote -> owners; `have`: voters with a key."""
+
+    owners: int
+    voters: int
+    ages: dict[int, int]
+    have: dict[int, int]
+    users: dict[int, list[Habits]]
+
+    def weigh(self, key: int) -> float:
+        """dB of agreeing on parameters, client or network."""
+        return weight(AGREE[key & 7], self.have.get(key, 0), self.voters)
+
+
+def walk(shelf: Shelf, now: int) -> Generator[None, None, list[Group]]:
+    """Goes through all records; at its end the groups, the largest first."""
+    census = yield from _census(shelf, now)
+    need = needed(census.owners)
+    links = Links()
+    frames: dict[int, _Frame] = {}
+    rest: list[_Frame] = []
+    cohorts: dict[int, _Frame] = {}
+    came, of = USUAL, USUAL_OF
+    for key, records in census.users.items():
+        frame = yield from _frame(shelf, key, records, census, now)
+        if frame is None:
+            continue
+        made = yield from pairs(frame.users, frame.worth, census.weigh, need, links)
+        if made:
+            frames[key] = frame
+        if made < ACTS - 1:
+            rest.append(frame)
+            came += sum(came_with(user.habits) for user in frame.users)
+            of += len(frame.users)
+    for frame in rest:
+        if frame.votes > AGED * len(frame.users):
+            continue
+        mine = sum(came_with(user.habits) for user in frame.users)
+        usual = min(RANGE[1], max(RANGE[0], (came - mine) / max(1.0, of - len(frame.users))))
+        one = cohort(frame.users, usual)
+        for at, user in enumerate(one):
+            links.join(one[0].habits.account, user.habits.account)
+            if not at % STRIDE:
+                yield
+        if one:
+            frames[frame.key] = cohorts[frame.key] = frame
+    return (yield from _groups(links, frames, cohorts, census, need))
+
+
+def _census(shelf: Shelf, now: int) -> Generator[None, None, _Census]:
+    ages: dict[int, int] = {}
+    have: dict[int, int] = {}
+    users: dict[int, list[Habits]] = {}
+    owners: set[str] = set()
+    today = now // DAY
+    for at, record in enumerate(shelf.records()):
+        if record.owner not in owners:
+            owners.add(record.owner)
+            day = _votes_from(record) // DAY
+            ages[day] = ages.get(day, 0) + 1
+            if day <= today:
+                for key in record.seconds:
+                    if key:
+                        have[key] = have.get(key, 0) + 1
+        for key in record.frames:
+            if shelf.is_shared(key):
+                users.setdefault(key, []).append(record)
+        if not at % (2 * STRIDE):
+            yield
+    voters = sum(count for day, count in ages.items() if day <= today)
+    return _Census(len(owners), voters, ages, have, users)
+
+
+def _frame(
+    shelf: Shelf, key: int, records: list[Habits], census: _Census, now: int
+) -> Generator[None, None, _Frame | None]:
+    """What is known of a frame; None where it isn't shared by owners, or is public."""
+    users: list[User] = []
+    for at, record in enumerate(records):
+        share = shelf.habits_of(record).get(key)
+        if share is not None:
+            users.append(User(record, share))
+        if not at % STRIDE:
+            yield
+    if len({user.habits.owner for user in users}) < COUNTS:
+        return None
+    since = min([user.habits.since for user in users if key in user.habits.born], default=now)
+    votes = len({user.habits.owner for user in users if _votes(user.habits, key, since, shelf.started)})
+    if votes >= HUB:
+        return None
+    older = sum(count for day, count in census.ages.items() if day <= since // DAY)
+    return _Frame(key, users, votes, since, weight(FRAME, votes, older))
+
+
+def _votes_from(record: Habits) -> int:
+    """From when on an account counts as one that was there before, µs."""
+    return record.first + OF_AGE if record.known else record.since + SEEN
+
+
+def _votes(record: Habits, key: int, since: int, started: int) -> bool:
+    """Whether an account speaks for a frame: it is older than the frame, and had other business before.
+
+    What was there when the gateway began is new to the gateway alone: for a week the age that is known suffices.
+    """
+    if _votes_from(record) > since:
+        return False
+    return key not in record.born or (record.known and record.since < started + WEEK)
+
+
+def _groups(
+    links: Links, frames: dict[int, _Frame], cohorts: dict[int, _Frame], census: _Census, need: float
+) -> Generator[None, None, list[Group]]:
+    members: dict[str, dict[str, User]] = {}  # root -> account -> it, by its largest share
+    filled: dict[str, dict[int, int]] = {}  # root -> frame -> members that fill it
+    linked = set(links)
+    for key, frame in frames.items():
+        for at, user in enumerate(frame.users):
+            account = user.habits.account
+            if account in linked:
+                root = links.find(account)
+                mine = members.setdefault(root, {})
+                if account not in mine or mine[account].share < user.share:
+                    mine[account] = user
+                counts = filled.setdefault(root, {})
+                counts[key] = counts.get(key, 0) + 1
+            if not at % STRIDE:
+                yield
+    found = []
+    for root, mine in members.items():
+        least = max(LEAST, COMMON * len(mine))
+        keys = [key for key, count in filled[root].items() if count >= least]
+        # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked
+        users = [user for user in mine.values() if not set(keys).isdisjoint(user.habits.frames)]
+        if len({user.habits.owner for user in users}) < COUNTS:
+            continue
+        yield
+        seconds: dict[int, int] = {}
+        for user in users:
+            for key in user.habits.seconds:
+                if key:
+                    seconds[key] = seconds.get(key, 0) + 1
+        terms = {key: census.weigh(key) for key, count in seconds.items() if count >= max(2, COMMON * len(users))}
+        worth = {key: frames[key].worth for key in keys}
+        since = min(frames[key].since for key in keys)
+        found.append(Group(users, worth, terms, need, not cohorts.keys() >= set(keys), since))
+        yield
+    found.sort(key=lambda group: (-len(group.users), group.users[0].habits.account))
+    return found
