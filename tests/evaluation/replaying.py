@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.accounts import Directory
+from gateway.calibrate.nulls import Count, rates
 from gateway.cli.raw import PUBLIC_PEPPER, Player
 from gateway.decide import Verdict
 from gateway.errors import Mistake
@@ -20,10 +21,7 @@ from gateway.stores.memory import MemoryLimits
 from tests.evaluation.metrics import RANKS, Case
 from tests.evaluation.traffic import Labelled, Line
 
-__all__ = ["Count", "Track", "cases", "rates", "replay"]
-
-Count = tuple[float, float]
-"""Hits, and the requests that they are among."""
+__all__ = ["Track", "cases", "replay"]
 
 
 class Track(msgspec.Struct):
@@ -48,13 +46,6 @@ class _Said(msgspec.Struct):
 
 NOTHING: Count = (0.0, 0.0)
 _SAID = msgspec.json.Decoder(_Said)
-
-
-def rates(policy: Policy) -> tuple[str, ...]:
-    """The shares that the policy's scorecards read, each once."""
-    return tuple(
-        dict.fromkeys(line.text for card in policy.scorecards for line in card.evidence if line.kind == "rate")
-    )
 
 
 def replay(policy: Policy, requests: Iterable[Line]) -> dict[str, Track]:
