@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ def test_ctrl_c_ends_it_with_a_summary(tmp_path: Path) -> None:
         served.hear("gateway")
         while not (tmp_path / "stdout").stat().st_size:  # the first request is there, so the handler is too
             assert process.poll() is None
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         said, wrong = process.communicate(timeout=30)
     assert process.returncode == 130
