@@ -24,7 +24,7 @@ __all__ = ["DAY", "TENURE", "Owner", "Owners", "Peak"]
 
 DAY = 86_400_000_000  # µs
 TENURE = 90  # days
-MOST = 500_000  # owners, and accounts: about a kilobyte each
+MOST = 500_000  # owners, and accounts: some 2 KB each, a gigabyte
 
 
 class Peak:

@@ -16,8 +16,9 @@ from gateway.calibrate.labels import Labels, read_labels
 from gateway.calibrate.nulls import overlay
 from gateway.calibrate.owners import Owners
 from gateway.calibrate.told import drift_text, file_text, made_text, null_text
+from gateway.campaigns.tables import Campaigns
+from gateway.cli.playing import Lines, adopted, fresh, progress, unwatched, write
 from gateway.cli.raw import PUBLIC_PEPPER, Player
-from gateway.cli.replay import Lines, _adopted, _fresh, _progress, _unwatched, _write
 from gateway.cli.sources import begins, expand, lines
 from gateway.errors import Mistake
 from gateway.files import default_policy, plain, resolver
@@ -129,13 +130,13 @@ def command(
     owners, loaded = _scored(sources, settings, policy is not None, Owners(window or MONTH))
     made = calibrated(owners, options)
     if out is not None:
-        _write(out, write_calibration(made.calibration))
+        write(out, write_calibration(made.calibration))
     if review is not None:
-        _write(review, b"".join(msgspec.json.encode(each) + b"\n" for each in made.review))
+        write(review, b"".join(msgspec.json.encode(each) + b"\n" for each in made.review))
     if nulls is not None:
-        _write(nulls, _pack(made, loaded).encode())
+        write(nulls, _pack(made, loaded).encode())
     if json_ is not None:
-        _write(json_, msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+        write(json_, msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
     broken = _doubts(made, owners.policy)
     text = made_text(made, name) + "".join(f"\n{each}" for each in broken) + "\n" * bool(broken)
     click.echo(text, nl=False, err="-" in (out, review, nulls, json_))
@@ -145,7 +146,7 @@ def command(
 def _compare(owners: Owners, calibration: Calibration, options: Options, json_: str | None) -> None:
     found = drift(owners, calibration, options)
     if json_ is not None:
-        _write(json_, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+        write(json_, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     click.echo(drift_text(found, calibration, owners.window), nl=False, err=json_ == "-")
     sys.exit(1 if any(each.drifted for each in found) else 0)
 
@@ -154,7 +155,7 @@ def _scored(sources: tuple[str, ...], settings: Settings, given: bool, owners: O
     """The owners of the traffic, scored; and the policy's file, where it was read from one."""
     found = expand(sources)
     with ExitStack() as stack:
-        report = stack.enter_context(_progress(sum(each.size for each in found)))
+        report = stack.enter_context(progress(sum(each.size for each in found)))
         read = stack.enter_context(closing(lines(found, report)))
         first = next((each for each in read if each[2].strip()), None)
         kind = "" if first is None else begins(first[2])
@@ -162,7 +163,7 @@ def _scored(sources: tuple[str, ...], settings: Settings, given: bool, owners: O
             where = found[0].name if first is None else f"{first[0].name}:{first[1]}"
             what = "there is nothing to read" if first is None else "this is neither a ledger nor JSON lines"
             raise Mistake(what, place=where, hint="a ledger's folder, or JSON lines")
-        stack.enter_context(_unwatched())
+        stack.enter_context(unwatched())
         loaded = _policy(settings) if given or kind == "raw" else None
         policy = None if loaded is None else loaded.policy
         if policy is not None:
@@ -178,12 +179,12 @@ def _scored(sources: tuple[str, ...], settings: Settings, given: bool, owners: O
 def _replay(read: Lines, policy: Policy | None, owners: Owners) -> None:
     """A ledger's rows through the fold."""
 
-    def adopted(row: Adopted) -> Policy:
-        made = _adopted(row)
+    def taken(row: Adopted) -> Policy:
+        made = adopted(row)
         owners.adopt(made)
         return made
 
-    replay = Replay(policy, adopted, _fresh)
+    replay = Replay(policy, taken, fresh)
     for source, number, line in read:
         body: bytes | None = line
         if line.startswith(b'{"h":"'):
@@ -211,8 +212,17 @@ def _play(read: Lines, settings: Settings, policy: Policy, owners: Owners) -> No
     """Raw traffic through the gateway's steps."""
     pepper = load_pepper(settings) if settings.pepper is not None else PUBLIC_PEPPER
     opened = Opened(1, 0, "", accounts=settings.max_accounts, memory=settings.state_memory, cells=settings.max_cells)
-    steps, served = Steps(*_fresh(opened)), Served(settings.served_memory)
-    player = Player(policy, _directory(settings, policy), pepper, steps, served=served, ended=owners.add)
+    steps, served = Steps(*fresh(opened)), Served(settings.served_memory)
+    player = Player(
+        policy,
+        _directory(settings, policy),
+        pepper,
+        steps,
+        served=served,
+        campaigns=Campaigns(steps.row_of, settings.campaign_memory),
+        kill=not settings.enforce,
+        ended=owners.add,
+    )
     for source, number, line in read:
         if line.strip():
             player.play(line, f"{source.name}:{number}")

@@ -1,12 +1,11 @@
 """Shell. `gauger replay`: recorded requests judged again, by the policy of the time or by another; raw traffic too."""
 
-import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 import msgspec
@@ -14,8 +13,9 @@ import msgspec
 from gateway import __version__
 from gateway.adopt import read_rules
 from gateway.campaigns.tables import Campaigns
+from gateway.cli.playing import Lines, adopted, fresh, output, progress, unwatched, write
 from gateway.cli.raw import PUBLIC_PEPPER, Player
-from gateway.cli.sources import Source, begins, expand, lines
+from gateway.cli.sources import begins, expand, lines
 from gateway.errors import Mistake
 from gateway.ledger.chain import body_of
 from gateway.ledger.drift import Drift
@@ -23,14 +23,10 @@ from gateway.ledger.drift_html import to_html
 from gateway.ledger.drift_text import Report, ends, to_json, to_text
 from gateway.ledger.record import Adopted, Opened, decode, decode_sealed
 from gateway.ledger.replay import Replay, Tally
-from gateway.ledger.steps import Accounts, Limits, Steps
+from gateway.ledger.steps import Steps
 from gateway.pepper import load_pepper
-from gateway.policy.loader import PolicyErrors
-from gateway.policy.loader import load as load_policy
 from gateway.policy.model import Policy
 from gateway.settings import Settings, load
-from gateway.stores.accounts import MemoryAccounts
-from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.served import Served
 
@@ -40,8 +36,6 @@ SCHEMA = "gauger.replay/1"
 FLUSH = 1000  # rows between two looks at whether the ledger's writer keeps up
 WAITING = 4000  # rows that may wait to be written: its queue drops what it can't hold
 PATIENCE = 300.0  # s for a disk to take them
-
-Lines = Iterator[tuple[Source, int, bytes]]
 
 
 @click.command("replay")
@@ -81,7 +75,7 @@ def command(
     settings, _ = load(config, **({} if policy is None else {"policy": policy}))
     found = expand(sources)
     with ExitStack() as stack:
-        report = stack.enter_context(_progress(sum(each.size for each in found)))
+        report = stack.enter_context(progress(sum(each.size for each in found)))
         read = stack.enter_context(closing(lines(found, report)))
         first = next((each for each in read if each[2].strip()), None)
         if first is None:
@@ -89,7 +83,7 @@ def command(
         kind = begins(first[2])
         if not kind:
             raise Mistake("this is neither a ledger nor JSON lines", place=f"{first[0].name}:{first[1]}")
-        stack.enter_context(_unwatched())
+        stack.enter_context(unwatched())
         name = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
         if kind == "raw":
             made = _play(name, chain([first], read), settings, decisions, ledger, top)
@@ -98,9 +92,9 @@ def command(
         else:
             made = _replay(name, chain([first], read), None if policy is None else read_rules(settings)[0], top)
     if json_ is not None:
-        _write(json_, to_json(made))
+        write(json_, to_json(made))
     if html is not None:
-        _write(html, to_html(made).encode())
+        write(html, to_html(made).encode())
     if "-" in (json_, html, decisions):
         click.echo(to_text(made).splitlines()[0], err=True)
     else:
@@ -110,7 +104,7 @@ def command(
 
 def _replay(name: str, read: Lines, policy: Policy | None, top: int) -> Report:
     """A ledger's rows through the fold."""
-    replay = Replay(policy, _adopted, _fresh)
+    replay = Replay(policy, adopted, fresh)
     drift = Drift(_conditions(policy), top) if policy is not None else None
     step = replay.step
     read_row = decode_sealed if policy is None else decode
@@ -159,9 +153,9 @@ def _play(name: str, read: Lines, settings: Settings, decisions: str | None, led
         memory=settings.state_memory,
         cells=settings.max_cells,
     )
-    steps = Steps(*_fresh(opened))
+    steps = Steps(*fresh(opened))
     with ExitStack() as stack:
-        out = stack.enter_context(_output(decisions)) if decisions is not None else None
+        out = stack.enter_context(output(decisions)) if decisions is not None else None
         writer = stack.enter_context(_ledger(ledger)) if ledger is not None else None
         player = Player(
             policy,
@@ -196,29 +190,6 @@ def _play(name: str, read: Lines, settings: Settings, decisions: str | None, led
     return Report(SCHEMA, name, policy.id, policy.digest, tally, drift.found(), raw=True, bad=player.bad)
 
 
-def _adopted(row: Adopted) -> Policy:
-    """The policy of a row that adopted it, from the files that it carries."""
-
-    def resolve(name: str) -> bytes:
-        if name not in row.files:
-            raise FileNotFoundError(2, "it is not in the ledger", name)
-        return row.files[name].encode()
-
-    own = row.files.get(row.source)
-    if own is None:
-        hint = "`--policy FILE` names the one to judge by"
-        raise Mistake(f"row {row.seq} adopts policy {row.digest} without its file", hint=hint)
-    try:
-        return load_policy(own, row.source, resolve)
-    except PolicyErrors as errors:
-        said = "\n".join(map(str, errors.findings))
-        raise Mistake(f"the policy that row {row.seq} adopts can't be read by this version:\n{said}") from None
-
-
-def _fresh(row: Opened) -> tuple[Limits, Accounts]:
-    return MemoryLimits(row.cells), MemoryAccounts(row.accounts, row.probation, memory=row.memory)
-
-
 def _conditions(policy: Policy | None) -> dict[str, str]:
     return {rule.id: rule.when for rule in policy.rules} if policy is not None else {}
 
@@ -243,45 +214,3 @@ def _ledger(folder: Path) -> Iterator[Callable[[Any], None]]:
         writer.close()
     if writer.dropped:
         raise Mistake(f"{writer.dropped} rows could not be written", place=str(folder))
-
-
-@contextmanager
-def _progress(size: int) -> Iterator[Callable[[int], object]]:
-    """A bar by bytes read, for whoever looks."""
-    if not size or not sys.stderr.isatty():
-        yield lambda count: None
-        return
-    with click.progressbar(length=size, label="replay", file=sys.stderr) as bar:
-        yield bar.update
-
-
-@contextmanager
-def _unwatched() -> Iterator[None]:
-    """The collector leaves alone what is loaded: walking it again and again costs more than the rows."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 1000)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-@contextmanager
-def _output(name: str) -> Iterator[BinaryIO]:
-    try:
-        if name == "-":
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
-        else:
-            with Path(name).open("wb", buffering=1 << 18) as out:
-                yield out
-    except OSError as error:
-        raise Mistake(f"can't be written: {error.strerror}", place=name) from None
-
-
-def _write(name: str, data: bytes) -> None:
-    with _output(name) as out:
-        out.write(data)

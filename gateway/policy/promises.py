@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.observe import VERSION
 from gateway.policy.calibration import Calibrated, Calibration, Measured, percent
-from gateway.policy.conditions.expressions import Compare, Node, Number, Ref, lists_in, show, walk
+from gateway.policy.conditions.expressions import Compare, Node, Number, Ref, lists_in, names_in, show, walk
 from gateway.policy.conditions.ranges import least
 from gateway.policy.model import ListOf, Rule, Scorecard, Then
 from gateway.policy.names import Name
@@ -96,8 +96,12 @@ def _measured(
     for rule in rules:
         if rule.mode == "draft" or action not in words_of(rule.then):
             continue
-        start = _start(parsed[rule.when], name, names)
-        if start is not None and start < held.threshold_db - STEP / 2:
+        node = parsed[rule.when]
+        start, alone = _start(node, name, names), least(node, name, names).value == -inf
+        if alone and f"{name}.campaign" in names_in(node):
+            message = f"the promise {said} is not measured: this rule acts by the score of the account's campaign alone"
+            yield Doubt(action, message, f"add `and {name} >= {held.threshold_db:g} dB`: that counts both", rule.id)
+        elif start is not None and start < held.threshold_db - STEP / 2:
             message = (
                 f"the promise {said} is not kept: this rule acts from {start:g} dB on, and its calibration "
                 f"supports it from {held.threshold_db:g} dB on"

@@ -78,6 +78,20 @@ def test_from_which_score_on_a_rule_acts(condition: str, broken: bool) -> None:
     assert bool(found(text, calibration(text))) is broken
 
 
+@pytest.mark.parametrize(
+    ("condition", "measured"),
+    [
+        ("score.theft.campaign >= 5 dB", False),
+        ("score.theft >= 2 dB or score.theft.campaign >= 5 dB", False),
+        ("score.theft >= 2 dB and score.theft.campaign >= 5 dB", True),
+    ],
+)
+def test_a_rule_that_acts_by_the_campaign_s_score_alone_is_not_measured(condition: str, measured: bool) -> None:
+    text = policy("{throttle: 1% of owners/month}").replace("score.theft >= 2 dB", condition)
+    text = text.replace("prior: -30 dB", "of: [account, campaign]\n    prior: -30 dB")
+    assert [("is not measured" in each.message) for each in found(text, calibration(text))] == [True] * (not measured)
+
+
 @pytest.mark.parametrize(("mode", "broken"), [("enforce", True), ("shadow", True), ("draft", False)])
 def test_a_rule_in_shadow_breaks_it_too_and_a_draft_does_not(mode: str, broken: bool) -> None:
     text = policy("{throttle: 1% of owners/month}").replace("owner: us", f"owner: us, mode: {mode}")

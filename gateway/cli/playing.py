@@ -1,0 +1,90 @@
+"""Shell. What the commands share that judge traffic again: a ledger's policies, fresh stores, progress, output."""
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from gateway.cli.sources import Source
+from gateway.errors import Mistake
+from gateway.ledger.record import Adopted, Opened
+from gateway.ledger.steps import Accounts, Limits
+from gateway.policy.loader import PolicyErrors
+from gateway.policy.loader import load as load_policy
+from gateway.policy.model import Policy
+from gateway.stores.accounts import MemoryAccounts
+from gateway.stores.memory import MemoryLimits
+
+__all__ = ["Lines", "adopted", "fresh", "output", "progress", "unwatched", "write"]
+
+Lines = Iterator[tuple[Source, int, bytes]]
+"""Source, line number from 1, line with its newline."""
+
+
+def adopted(row: Adopted) -> Policy:
+    """The policy of a row that adopted it, from the files that it carries."""
+
+    def resolve(name: str) -> bytes:
+        if name not in row.files:
+            raise FileNotFoundError(2, "it is not in the ledger", name)
+        return row.files[name].encode()
+
+    own = row.files.get(row.source)
+    if own is None:
+        hint = "`--policy FILE` names the one to judge by"
+        raise Mistake(f"row {row.seq} adopts policy {row.digest} without its file", hint=hint)
+    try:
+        return load_policy(own, row.source, resolve)
+    except PolicyErrors as errors:
+        said = "\n".join(map(str, errors.findings))
+        raise Mistake(f"the policy that row {row.seq} adopts can't be read by this version:\n{said}") from None
+
+
+def fresh(row: Opened) -> tuple[Limits, Accounts]:
+    return MemoryLimits(row.cells), MemoryAccounts(row.accounts, row.probation, memory=row.memory)
+
+
+@contextmanager
+def progress(size: int) -> Iterator[Callable[[int], object]]:
+    """A bar by bytes read, for whoever looks."""
+    if not size or not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    with click.progressbar(length=size, label="replay", file=sys.stderr) as bar:
+        yield bar.update
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """The collector leaves alone what is loaded: walking it again and again costs more than the rows."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+@contextmanager
+def output(name: str) -> Iterator[BinaryIO]:
+    try:
+        if name == "-":
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        else:
+            with Path(name).open("wb", buffering=1 << 18) as out:
+                yield out
+    except OSError as error:
+        raise Mistake(f"can't be written: {error.strerror}", place=name) from None
+
+
+def write(name: str, data: bytes) -> None:
+    with output(name) as out:
+        out.write(data)
