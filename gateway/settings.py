@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         default=67_108_864,
         ge=0,
         le=1_099_511_627_776,
-        description="bytes for what links accounts into campaigns, 1.1 KB an account; 0 = none are linked",
+        description="bytes for what links accounts into campaigns, 1.25 KB an account; 0 = none are linked",
     )
     head_timeout: Seconds = Field(default=10.0, description="s for a whole request head")
     body_idle_timeout: Seconds = Field(

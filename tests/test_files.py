@@ -54,7 +54,7 @@ def test_nothing_but_packs_is_looked_for_among_the_shipped_files(tmp_path: Path,
 def test_every_file_that_a_policy_was_made_of_is_watched(main: Path) -> None:
     settings = Settings(policy=main)
     policy, _ = read_rules(settings)
-    assert [limit.id for limit in policy.limits_of(None)] == ["few", "extraction-pace"]
+    assert [limit.id for limit in policy.limits_of(None)] == ["few", "extraction-pace", "campaign-pace"]
     assert rule_files(settings) == [main]
     assert rule_files(settings, policy) == [
         main,

@@ -1,8 +1,8 @@
 """Pure. What an account does every time: the frames that it fills, its parameters, its client, where it calls from.
 
 A record is a few numbers and a row of 22 slots, each a fingerprint with a decayed count. A newcomer takes the place of
-the least counted of its kind, so what fills a tenth of an account's requests stays, whatever else comes between, and
-its count is exact from then on. Cost: about 8 µs a request.
+the least counted of its kind: what has come twice before others did stays, whatever comes between, and its count is
+exact from then on.
 """
 
 from functools import lru_cache
@@ -14,21 +14,14 @@ from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.signals import GENERATES, HOUR, WEEK
 
-__all__ = ["FRAMES", "Habits", "fingerprints", "name_print", "seconds"]
+__all__ = ["CLIENT", "NETWORK", "PARAMS", "Habits", "fingerprints", "generates", "name_print", "seconds"]
 
-KINDS = ("system", "opening", "closing", "bank", "piece", "params", "client", "network")
-FRAMES = frozenset({"system", "opening", "closing", "bank", "piece"})
-"""Kinds of fingerprints that tell a recipe; the others tell how and from where it is run."""
-PLACES = {  # kind -> its slots in the row
-    "system": (0, 2),
-    "opening": (2, 4),
-    "closing": (4, 6),
-    "bank": (6, 8),
-    "piece": (8, 16),
-    "params": (16, 18),
-    "client": (18, 20),
-    "network": (20, 22),
-}
+SYSTEM, OPENING, CLOSING, BANK, PIECE, PARAMS, CLIENT, NETWORK = range(8)
+"""Kinds of fingerprints: five that tell a recipe, and three that tell how it is run, and from where. A key of the
+tables is a fingerprint with its kind in the lowest three bits, so that two kinds are never equal."""
+KIND = 7
+FIRST = (0, 2, 4, 6, 8, 16, 18, 20)  # kind -> its first slot in the row
+END = (2, 4, 6, 8, 16, 18, 20, 22)
 SLOTS = 22
 ROW = Struct(f"<{SLOTS}Q{SLOTS}f")
 EMPTY = bytes(ROW.size)
@@ -48,31 +41,30 @@ def name_print(word: str) -> int:
     return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 11 or 1
 
 
-def fingerprints(seen: Observation) -> list[tuple[str, int]]:
-    """(kind, key) of every frame of a request. Kinds have keys of their own: no two are ever equal."""
-    found = [
-        (kind, print_ << 3 | at)
-        for at, (kind, print_) in enumerate(
-            (("system", seen.system), ("opening", seen.opening), ("closing", seen.closing))
-        )
-        if print_
-    ]
+def fingerprints(seen: Observation) -> list[int]:
+    """The keys of every frame of a request."""
+    found = []
+    if seen.system:
+        found.append(seen.system << 3)
+    if seen.opening:
+        found.append(seen.opening << 3 | OPENING)
+        found.append(seen.closing << 3 | CLOSING)
     if seen.bank:
-        found.append(("bank", name_print(seen.bank) << 3 | 3))
+        found.append(name_print(seen.bank) << 3 | BANK)
     if seen.pieces != seen.asks[:1]:  # a text without any sentence gives itself
-        found += [("piece", piece << 3 | 4) for piece in seen.pieces]
+        found += [piece << 3 | PIECE for piece in seen.pieces]
     return found
 
 
-def seconds(seen: Observation, who: Caller) -> list[tuple[str, int]]:
-    """(kind, key) of how a request is made, and from where."""
+def seconds(seen: Observation, who: Caller) -> list[int]:
+    """The keys of how a request is made, and from where."""
     found = []
     if seen.params:
-        found.append(("params", seen.params << 3 | 5))
+        found.append(seen.params << 3 | PARAMS)
     if seen.client:
-        found.append(("client", name_print(seen.client) << 3 | 6))
+        found.append(name_print(seen.client) << 3 | CLIENT)
     if who.network:
-        found.append(("network", int(who.network, 16) >> 8 << 3 | 7))
+        found.append(int(who.network, 16) >> 11 << 3 | NETWORK)
     return found
 
 
@@ -116,39 +108,39 @@ class Habits:
         self.campaign: object | None = None
         self.share = 0.0  # of its requests that fill a frame of its campaign
 
-    def step(self, seen: Observation, who: Caller, now: int, prints: list[tuple[str, int]]) -> list[int]:
-        """One more request, of these frames; the frames among them that are a habit from now on."""
+    def step(self, seen: Observation, who: Caller, now: int, prints: list[int]) -> list[int]:
+        """One more request, that fills these frames; those among them that are a habit from now on."""
         weight = float(seen.lines or 1)
-        left = 1.0
+        values = ROW.unpack(self.row)
+        keys, counts = list(values[:SLOTS]), list(values[SLOTS:])
         if now - self.faded >= FADES:
             left = exp((self.faded - now) / WEEK)
             self.faded = now
-        self.last = max(self.last, now)
-        self.requests += seen.lines or 1
-        self.count = total = self.count * left + weight
-        values = ROW.unpack(self.row)
-        keys, counts = list(values[:SLOTS]), list(values[SLOTS:])
-        if left != 1.0:
+            self.count *= left
             counts = [each * left for each in counts]
+        if now > self.last:
+            self.last = now
+        self.requests += seen.lines or 1
+        self.count = total = self.count + weight
         new = []
-        enough = SHARE * total
-        for kind, key in prints:
-            count = _add(keys, counts, PLACES[kind], key, weight)
-            if count >= LEAST and count >= enough and key not in self.frames:
+        frames, enough = self.frames, SHARE * total
+        for key in prints:
+            count = _add(keys, counts, key, weight)
+            if count >= LEAST and count >= enough and key not in frames:
                 new.append(key)
-        for kind, key in seconds(seen, who):
-            _add(keys, counts, PLACES[kind], key, weight)
+        for key in seconds(seen, who):
+            _add(keys, counts, key, weight)
         self.row = ROW.pack(*keys, *counts)
-        self.seconds = tuple(
-            [
-                keys[at] if counts[at] * 2.0 >= total else keys[at + 1] if counts[at + 1] * 2.0 >= total else 0
-                for at in (16, 18, 20)
-            ]
+        half = 0.5 * total
+        self.seconds = (
+            keys[16] if counts[16] >= half else keys[17] if counts[17] >= half else 0,
+            keys[18] if counts[18] >= half else keys[19] if counts[19] >= half else 0,
+            keys[20] if counts[20] >= half else keys[21] if counts[21] >= half else 0,
         )
         if seen.words:
             self._count(seen.words)
         if new:
-            self.frames = (*self.frames, *new)[-MAX_FRAMES:]
+            self.frames = (*frames, *new)[-MAX_FRAMES:]
             if self.requests <= YOUNG + (seen.lines or 1):
                 self.born = tuple([key for key in (*self.born, *new) if key in self.frames])
         return new
@@ -183,15 +175,17 @@ def generates(seen: Observation) -> bool:
     return seen.op in GENERATES
 
 
-def _add(keys: list[int], counts: list[float], places: tuple[int, int], key: int, weight: float) -> float:
-    """One more of this fingerprint in the slots of its kind; its count."""
-    first, end = places
-    least = first
-    for at in range(first, end):
-        if keys[at] == key:
-            counts[at] += weight
-            return counts[at]
-        if counts[at] < counts[least]:
-            least = at
+def _add(keys: list[int], counts: list[float], key: int, weight: float) -> float:
+    """One more of this key in the slots of its kind; its count."""
+    kind = key & KIND
+    first, end = FIRST[kind], END[kind]
+    if key in keys:
+        at = keys.index(key, first, end)
+        counts[at] += weight
+        return counts[at]
+    if end - first == 2:
+        least = first if counts[first] <= counts[first + 1] else first + 1
+    else:
+        least = counts.index(min(counts[first:end]), first, end)
     keys[least], counts[least] = key, weight
     return weight

@@ -24,13 +24,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from math import log10
 from typing import NamedTuple
 
-from gateway.campaigns.habits import Habits
+from gateway.campaigns.habits import CLIENT, NETWORK, PARAMS, Habits
 from gateway.campaigns.signals.shared_recipe import came_with
 from gateway.odds import beta_of, weigher
 
 __all__ = ["Links", "User", "cohort", "needed", "pairs", "weight"]
 
-AGREE = {5: 0.8, 6: 0.6, 7: 0.3}  # kind of a key -> how often one operator's accounts agree on it: params, client, net
+AGREE = {PARAMS: 0.8, CLIENT: 0.6, NETWORK: 0.3}  # kind of a key -> how often one operator's accounts agree on it
 FRAME = 0.9  # the same of a frame
 STRIDE = 32  # users between two turns
 

@@ -66,9 +66,9 @@ class Recipe:
         more = sum(self.seconds.get(second, 0.0) for second in record.seconds)
         return more > 0.0 and self.frames[key] * share + more >= self.need
 
-    def saw(self, account: str, seen: Observation, now: int, prints: list[tuple[str, int]]) -> None:
-        """A member's request was answered."""
-        for _, key in prints:
+    def saw(self, account: str, seen: Observation, now: int, prints: list[int]) -> None:
+        """A member's request was answered, that fills these frames."""
+        for key in prints:
             if key in self.frames:
                 for bond in self._bonds:
                     bond.saw(account, seen, now)

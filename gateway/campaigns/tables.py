@@ -26,7 +26,7 @@ from gateway.signals import HOUR
 __all__ = ["MEMORY", "RECORD", "Campaigns"]
 
 MEMORY = 67_108_864  # bytes
-RECORD = 1100
+RECORD = 1250
 FILTER = 1 << 20
 FULL = 255
 MOST = 256  # campaigns
@@ -63,6 +63,11 @@ class Campaigns:
     def __bool__(self) -> bool:
         """Whether anything is remembered at all."""
         return self._most > 0
+
+    @property
+    def walking(self) -> bool:
+        """Whether everything is being gone through."""
+        return self._walk is not None
 
     @property
     def live(self) -> list[Campaign]:

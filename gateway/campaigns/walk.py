@@ -12,7 +12,7 @@ from gateway.signals import DAY, WEEK
 __all__ = ["Group", "Shelf", "walk"]
 
 OF_AGE = 30 * DAY  # µs since it was made, as far as that is known
-SEEN = WEEK  # µs since it was first seen here, else
+SEEN = 3 * DAY  # µs since it was first seen here, else
 HUB = 20  # voters: a frame that so many independent owners use is public
 AGED = 0.05  # share of a frame's users that may be voters where the rest is a cohort
 USUAL, USUAL_OF = 3.0, 10.0  # users of shared frames that came with theirs: what is believed before any is seen
@@ -91,6 +91,7 @@ def walk(shelf: Shelf, now: int) -> Generator[None, None, list[Group]]:
     for frame in rest:
         if frame.votes > AGED * len(frame.users):
             continue
+        yield
         mine = sum(came_with(user.habits) for user in frame.users)
         usual = min(RANGE[1], max(RANGE[0], (came - mine) / max(1.0, of - len(frame.users))))
         one = cohort(frame.users, usual)

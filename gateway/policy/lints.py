@@ -240,16 +240,19 @@ class _Lints:
                     ("rules", at, "id"), message, "add `owner`: whom to ask when it meets the wrong one", "no-owner"
                 )
             if rule.then.limit:
-                self._throttle((*path, "throttle", "limit"), rule.then.limit)
+                self._throttle((*path, "throttle", "limit"), rule)
 
-    def _throttle(self, path: tuple[Step, ...], limit: str) -> None:
+    def _throttle(self, path: tuple[Step, ...], rule: Rule) -> None:
+        limit = rule.then.limit
         without = [plan for plan, limits in self.policy.limits.items() if all(each.id != limit for each in limits)]
         if without:
             some = f"{', '.join(without[:5])}{', …' if len(without) > 5 else ''}"
             message = f"{shown(limit)} is unlimited for the plan {some}: nobody there is slowed down"
             self.find(path, message, "add a `delay`, or give every plan a rate", "throttle-unlimited")
         by = next(item.by for item in self.file.limits if item.id == limit)
-        if not {"account", "key"} & set(by):
+        names = names_in(self.parsed[rule.when])
+        of_campaign = any(name.startswith("campaign.") or name.endswith(".campaign") for name in names)
+        if not ({"account", "key"} & set(by) or ("campaign" in by and of_campaign)):  # all of it is meant
             message = f"{shown(limit)} counts by {' and '.join(by)}: slowing one caller down slows down others"
             self.find(path, message, "take a limit that counts by account or key", "throttle-shared")
 

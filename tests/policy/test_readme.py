@@ -114,7 +114,8 @@ def test_the_default_policy_has_nothing_to_complain_about() -> None:
 def test_the_default_policy_limits_callers_without_a_key() -> None:
     limits = load(DEFAULT, "default.yaml", shipped).limits_of(None)
     assert [(limit.id, limit.by, limit.burst) for limit in limits] == [
-        ("extraction-pace", ("account",), 300_000),  # of the pack: felt where it is throttled
+        ("extraction-pace", ("account",), 2_000_000_000),  # of the pack: felt where it is throttled
+        ("campaign-pace", ("campaign",), 2_000_000_000),
         ("requests", ("account",), 100),
         ("input", ("account",), 2_000_000),
         ("output", ("account",), 200_000),
