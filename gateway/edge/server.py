@@ -194,6 +194,11 @@ async def run(
             await asyncio.sleep(drain_delay)
 
 
+def _tcp(sock: socket.socket) -> socket.socket:
+    """The same socket, as one that says it is TCP's: asyncio sends what is small at once on those alone (TCP_NODELAY)."""
+    return socket.socket(sock.family, sock.type, socket.IPPROTO_TCP, fileno=sock.detach())
+
+
 def _listen(host: str, port: int, backlog: int) -> list[socket.socket]:
     """Listening sockets on every address of the host. Raises Mistake when one can't be had."""
     made: list[socket.socket] = []
@@ -201,7 +206,7 @@ def _listen(host: str, port: int, backlog: int) -> list[socket.socket]:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
             chosen = (address[0], made[0].getsockname()[1]) if made and not port else address[:2]
-            made.append(socket.create_server(chosen, family=family, backlog=backlog))
+            made.append(_tcp(socket.create_server(chosen, family=family, backlog=backlog)))
     except OSError as error:
         for sock in made:
             sock.close()

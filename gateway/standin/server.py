@@ -32,7 +32,8 @@ async def serving(host: str = "127.0.0.1", port: int = 0, record: int = 0) -> As
     Raises OSError where the address can't be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    made = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener = socket.socket(made.family, made.type, socket.IPPROTO_TCP, fileno=made.detach())  # for TCP_NODELAY
     app = StandIn(record)
     config = uvicorn.Config(
         app,
