@@ -15,7 +15,7 @@ MOST = 2_000_000  # lines
 
 
 class _Line(msgspec.Struct):
-    """What stands beside these fields is not looked at."""
+    """`owner` counts where there is no account. What stands beside these fields is not looked at."""
 
     label: str
     account: str | None = None
@@ -54,14 +54,14 @@ def read_labels(content: bytes, source: str) -> Labels:
             each = _DECODER.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Mistake(f"this is no label: {error}", place=place, hint=hint) from None
-        name = each.owner if each.owner is not None else each.account
+        name = each.owner if each.account is None else each.account
         if name is None:
             raise Mistake("whose label is this? `account` or `owner` is missing", place=place, hint=hint)
         if not each.label:
             continue
         if each.label not in ("benign", "extraction"):
             raise Mistake(f"{shown(each.label)} is no label", place=place, hint="benign or extraction")
-        known = found.owners if each.owner is not None else found.accounts
+        known = found.owners if each.account is None else found.accounts
         if known.setdefault(name, each.label) != each.label:  # type: ignore[arg-type]
             raise Mistake(f"{shown(name)} has two labels", place=place, hint="leave one of them")
     return found

@@ -8,7 +8,7 @@ from gateway.errors import Mistake
 
 
 def test_accounts_and_owners_have_labels_and_other_fields_are_passed_over() -> None:
-    text = b'{"account":"a","label":"benign","family":"chat"}\n\n{"owner":"o","account":"x","label":"extraction"}\n'
+    text = b'{"account":"a","label":"benign","family":"chat","owner":"x"}\n\n{"owner":"o","label":"extraction"}\n'
     assert read_labels(text, "l.jsonl") == Labels({"a": "benign"}, {"o": "extraction"})
 
 
