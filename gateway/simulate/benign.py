@@ -115,12 +115,13 @@ class Project(SupportBot):
 
 def enterprise(dice: Dice, days: float, accounts: int = 80, org: str | None = "enterprise") -> Iterator[Resident]:
     """Project accounts of one company, which share instructions, client and parameters; without `org`, unclaimed."""
-    shared = dice("enterprise")
+    name = "enterprise" if org else "enterprise unclaimed"  # dice of their own: both may be in one world
+    shared = dice(name)
     frame = ChatApp(shared, shared.getrandbits(48)).frame
     params = {"model": MODELS[1], **own_vector(shared.getrandbits(48))}
     client, network, zone = client_of(shared), shared.randrange(NETWORKS), float(shared.randrange(12) - 6)
     for at in range(accounts):
-        chance = dice(f"enterprise {at}")
+        chance = dice(f"{name} {at}")
         habit = Project(chance, chance.getrandbits(48))
         habit.frame, habit.params, habit.zone = frame, dict(params), zone
         account = _control(chance, "enterprise", "enterprise", chance.uniform(5, 700), network, client, org=org)
