@@ -79,6 +79,7 @@ class Habits:
         "count",
         "faded",
         "first",
+        "fresh",
         "frames",
         "known",
         "last",
@@ -90,12 +91,15 @@ class Habits:
         "since",
     )
 
-    def __init__(self, account: str, who: Caller, now: int) -> None:
+    def __init__(self, account: str, who: Caller, now: int, started: int = 0) -> None:
+        """`started`: when the first record of all was made. Whoever is first seen more than a week later is new here
+        whatever his age is said to be: what he begins with he came with."""
         self.account = account
         self.owner = account if who.org is None else f"org {who.org}"
         self.since = now  # when it was first seen here
         self.known = who.created is not None
         self.first = min(now, who.created * 1_000_000) if who.created is not None else now  # when it was made
+        self.fresh = self.since - self.first < WEEK or self.since - started >= WEEK
         self.last = now
         self.faded = now
         self.requests = 0

@@ -99,7 +99,7 @@ class Campaigns:
         record = self._records.get(who.account)
         if record is None:
             self.started = self.started or now
-            record = self._records[who.account] = Habits(who.account, who, now)
+            record = self._records[who.account] = Habits(who.account, who, now, self.started)
             if len(self._records) > self._most:
                 self._evict()
         else:

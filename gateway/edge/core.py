@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 import httpx
 
 from gateway.accounts import Directory
+from gateway.campaigns import ACTS
 from gateway.campaigns.tables import Campaigns
 from gateway.edge.admission import Admission
 from gateway.edge.clock import Clock
@@ -66,6 +67,7 @@ class Core:
     service: Service = field(default_factory=Service)
     ledger: SegmentWriter | None = None  # where the journal's rows are kept
     _segment: int = 0  # of the ledger, in which the policy was last said
+    _told: dict[str, int] = field(default_factory=dict)  # campaign -> members when it was last logged
     _former: list[Jwks] = field(default_factory=list)  # of policies that are no longer in force
     live: dict[str, Exchange] = field(default_factory=dict)  # requests between draw and settle, by id
 
@@ -150,8 +152,22 @@ class Core:
                 for request in list(self.live):
                     await self.limits.renew(request, self.clock.now())
                 self.repeat_policy()
+                self.tell_campaigns()
             except Exception:  # a renewal missed is made up for by the next one, well before the deadline
                 log.exception("leases were not renewed")
+
+    def tell_campaigns(self) -> None:
+        """Logs campaigns that are new, or have twice the accounts since it was last said: somebody should look."""
+        if self.campaigns is None:
+            return
+        told, self._told = self._told, {}
+        for each in self.campaigns.live:
+            before = told.get(each.id, 0)
+            self._told[each.id] = before
+            if each.owners >= ACTS and each.members >= 2 * before:
+                self._told[each.id] = each.members
+                how = "linked" if each.linked else "cohort"
+                log.warning("campaign", campaign=each.id, members=each.members, owners=each.owners, found=how)
 
     def watch_upstreams(self, upstreams: Iterable[Upstream]) -> None:
         """Has the connections to these upstreams counted."""
