@@ -24,7 +24,7 @@ def made_text(made: Made, source: str) -> str:
     """All that a calibration found."""
     lines = [f"{plain(source)}: {made.calibration.source.requests:,} scored requests", *_head(made.calibration)]
     for card in made.calibration.cards:
-        lines += ["", *_card(card)]
+        lines += ["", *_card(card, made.calibration.cohort.rule)]
         lines += ["", *_nulls([each for each in made.nulls if each.card == card.id])]
         lines += _together([each for each in made.together if each.card == card.id])
         lines += ["", *_review([each for each in made.review if each.card == card.id], card)]
@@ -36,7 +36,7 @@ def file_text(found: Calibration) -> str:
     lines = [f"calibration of {found.date} for the policy {plain(found.policy)}, by gauger {plain(found.version)}"]
     lines += [f"digest {found.digest}: the content is as it was made", *_head(found)]
     for card in found.cards:
-        lines += ["", *_card(card), "", *_guard(card)]
+        lines += ["", *_card(card, found.cohort.rule), "", *_guard(card)]
     return _printed(lines)
 
 
@@ -85,7 +85,7 @@ def _head(found: Calibration) -> Iterator[str]:
         yield f"{found.covered_days} days of traffic say too little of a month: nothing is supported"
 
 
-def _card(card: Calibrated) -> Iterator[str]:
+def _card(card: Calibrated, rule: str) -> Iterator[str]:
     yield f"card {plain(card.id)} ({card.digest})"
     rows = [("promise", "owners", "may pass", "pass", "at most, at 95 %", "act from", "")]
     for each in (*card.promises, card.level):
@@ -106,6 +106,8 @@ def _card(card: Calibrated) -> Iterator[str]:
         yield f"  {n:,} owners support no promise below {percent(least)} (1 in {int(1 / least):,}) at 95 %"
     yield ""
     yield from _strata(card.strata, [each.action for each in card.promises])
+    if rule == "trusted" and len(card.strata) > 1:
+        yield "  promises are of the tenured: of the others this is what is known, and nothing is promised to them"
 
 
 def _strata(strata: Sequence[Stratum], actions: Sequence[str]) -> Iterator[str]:
@@ -116,8 +118,6 @@ def _strata(strata: Sequence[Stratum], actions: Sequence[str]) -> Iterator[str]:
         cells = [_share(each.above[name], each.owners) if name in each.above else "" for name in names]
         rows.append((each.name, f"{each.owners:,}", f"{each.silent:,}", top, *cells))
     yield from _table(rows)
-    if any(each.name in ("new", "unknown") for each in strata):
-        yield "  promises are of the cohort: nothing is promised to new owners, of whom these lines are what is known"
 
 
 def _nulls(fits: Sequence[Fitted]) -> Iterator[str]:
