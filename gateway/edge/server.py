@@ -195,7 +195,7 @@ async def run(
 
 
 def _tcp(sock: socket.socket) -> socket.socket:
-    """The same socket, as one that says it is TCP's: asyncio sends what is small at once on those alone (TCP_NODELAY)."""
+    """The same socket, one that says it is TCP's: on those alone asyncio sends at once what is small (TCP_NODELAY)."""
     return socket.socket(sock.family, sock.type, socket.IPPROTO_TCP, fileno=sock.detach())
 
 
