@@ -7,7 +7,8 @@
     formula      ...
 
 Every key of `KEYS` stands there once, and none else. `gauger signals` and the table in `policies/README.md` print the
-cards; an explanation says who looks alike without guilt, and how fast a trace fades.
+cards; an explanation says who looks alike without guilt, and how fast a trace fades. Signals of accounts and those of
+campaigns (`campaigns/signals/`) have the same kind of card; a campaign's readings are called `campaign.NAME`.
 """
 
 import re
@@ -16,8 +17,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gateway.campaigns.bonds import BONDS
+from gateway.campaigns.signals import Bond
 from gateway.gauges import PANEL
-from gateway.signals import SPANS, Signal
+from gateway.signals import SPANS, Signal, Unit
 
 __all__ = ["CARDS", "KEYS", "Card", "Gauge", "card_of", "fades", "in_order", "parse", "reference"]
 
@@ -34,11 +37,12 @@ class Gauge(msgspec.Struct, frozen=True):
     """One reading of a signal. `share`: it has hits and the requests that they are of, as names of their own."""
 
     name: str
-    unit: str
+    unit: Unit
     doc: str
     words: str
     share: bool
     missing: bool
+    among: str = "requests"  # what a share is of
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -62,6 +66,11 @@ class Card(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """The title up to its colon."""
         return self.title.partition(":")[0]
+
+    @property
+    def path(self) -> str:
+        """The file of its code."""
+        return f"gateway/{'campaigns/' if self.family == 'campaign' else ''}signals/{self.file}.py"
 
 
 def parse(text: str) -> tuple[str, str, dict[str, str]]:
@@ -89,15 +98,23 @@ def parse(text: str) -> tuple[str, str, dict[str, str]]:
     return head["code"], head["title"].removesuffix("."), fields
 
 
-def card_of(file: str, signal: Signal) -> Card:
-    """The card of a signal. Raises ValueError where its module's docstring is none, or says another code."""
-    code, title, fields = parse(sys.modules[type(signal).__module__].__doc__ or "-")
+def card_of(file: str, signal: Signal | type[Bond]) -> Card:
+    """The card of an account's signal, or of a campaign's. Raises ValueError where its module's docstring is none, or
+    says another code."""
+    made = signal if isinstance(signal, type) else type(signal)
+    code, title, fields = parse(sys.modules[made.__module__].__doc__ or "-")
     if code != signal.code:
         raise ValueError(f"{file}: its card says {code}, its class {signal.code}")
-    readings = [
-        Gauge(read.name, read.unit, read.doc, read.words, read.hits is not None, read.missing)
-        for read in signal.readings()
-    ]
+    if isinstance(signal, type):
+        readings = [
+            Gauge(f"campaign.{each.name}", each.unit, each.doc, each.words, each.share, True, "members")
+            for each in signal.gauges
+        ]
+    else:
+        readings = [
+            Gauge(read.name, read.unit, read.doc, read.words, read.hits is not None, read.missing)
+            for read in signal.readings()
+        ]
     return Card(
         code,
         file,
@@ -124,7 +141,11 @@ def in_order(cards: Mapping[str, Card]) -> dict[str, Card]:
     return {card.file: card for card in sorted(cards.values(), key=place)}
 
 
-CARDS = in_order({file: card_of(file, signal) for file, signal in PANEL.signals.items()})
+assert PANEL.signals.keys().isdisjoint(BONDS)
+CARDS = in_order(
+    {file: card_of(file, signal) for file, signal in PANEL.signals.items()}
+    | {file: card_of(file, bond) for file, bond in BONDS.items()}
+)
 """File name -> card, of every signal that is there."""
 
 
@@ -133,7 +154,7 @@ def fades(card: Card, reading: str) -> str:
 
     A reading that is named after its span fades with that; others as their card says first.
     """
-    span = SPAN_HALF.get(reading.partition(".")[0])
+    span = SPAN_HALF.get(reading.removeprefix("campaign.").partition(".")[0])
     if span is not None:
         return span
     found = DURATION.match(card.half_life)

@@ -22,13 +22,13 @@ INDENT = 15  # columns before a field's text
 @click.argument("name", required=False, metavar="[CODE|FILE|READING]")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 def command(name: str | None, as_json: bool) -> None:
-    """What is measured of an account: the card of each signal, or of one.
+    """What is measured of an account or a campaign: the card of each signal, or of one.
 
     \b
     gauger signals                       all of them, by family
     gauger signals C6                    one, by its code,
     gauger signals cot_elicitation       by its file's name,
-    gauger signals elicitation_share     or by the name that a condition or scorecard reads
+    gauger signals campaign.partition    or by the name that a condition or scorecard reads
 
     A card says what is measured and how, how fast it fades, what it costs to evade, and who looks alike without guilt.
     """
@@ -46,7 +46,7 @@ def _one(name: str) -> Card:
         known |= dict.fromkeys((card.code, card.file), card)
         for gauge in card.readings:
             facets = (f"{gauge.name}.hits", f"{gauge.name}.of") if gauge.share else ()
-            known |= dict.fromkeys((gauge.name, *facets), card)
+            known |= dict.fromkeys((gauge.name, gauge.name.removeprefix("campaign."), *facets), card)
     found = known.get(name) or known.get(name.upper()) or known.get(name.removesuffix(".py"))
     if found is None:
         hint = did_you_mean(name, known) or "`gauger signals` prints all of them"
@@ -56,7 +56,7 @@ def _one(name: str) -> Card:
 
 def _text(card: Card) -> Iterable[str]:
     yield from wrap(f"{card.code}  {card.title}", WIDTH, subsequent_indent="    ")
-    yield from _field("family", f"{card.family}; gateway/signals/{card.file}.py")
+    yield from _field("family", f"{card.family}; {card.path}")
     for key in KEYS:
         yield from _field(key, getattr(card, key.replace("-", "_")))
     for at, gauge in enumerate(card.readings):

@@ -7,11 +7,16 @@
 Counts fade, so "412 requests" are what is left of them, as the card of their signal says. `owners` counts the line's
 benign owners whose share is at least as high, or, where the line looks for a low share, at most as high. That is the
 tail of its null (`policy/tail.py`), taken half a request on the safe side, since who shows a share of 1 in so many
-requests may well have a little less.
+requests may well have a little less. Of a campaign (`Side`) requests are those of all members; a share of members has
+shared recipes in the place of owners.
 """
 
+import msgspec
+
+from gateway.campaigns.pool import POOLED
 from gateway.catalogue import CARDS, Card, Gauge, fades
 from gateway.ledger.rejudge import Rejudged
+from gateway.ledger.sides import Side
 from gateway.ledger.words import amount, value_words
 from gateway.policy.conditions.expressions import names_in, show
 from gateway.policy.conditions.interpreter import evaluate
@@ -20,44 +25,80 @@ from gateway.policy.facts import FACETS
 from gateway.policy.model import Evidence
 from gateway.policy.tail import above
 
-__all__ = ["behaviour", "cards_of", "change_words", "fading", "owners", "reads", "said"]
+__all__ = [
+    "behaviour",
+    "cards_of",
+    "change_words",
+    "fading",
+    "gauge_of",
+    "owners",
+    "reading_words",
+    "reads",
+    "said",
+]
 
 GAUGES: dict[str, tuple[Card, Gauge]] = {
     gauge.name: (card, gauge) for card in CARDS.values() for gauge in card.readings
 }
 NONE = 0.05  # hits: less is what has faded to nothing
+CAMPAIGN = "campaign."
+ALL = "requests of all members"
+
+Judged = Rejudged | Side
 
 
-def said(line: Evidence, judged: Rejudged) -> str:
+def gauge_of(name: str) -> tuple[Card, Gauge] | None:
+    """The card and the reading of a name, if it is one; `campaign.NAME` may be an account's, of all members."""
+    bare = _bare(name)
+    found = GAUGES.get(bare)
+    own = bare.removeprefix(CAMPAIGN)
+    if found is None and own != bare and own in POOLED and own in GAUGES:
+        card, gauge = GAUGES[own]
+        return card, msgspec.structs.replace(gauge, name=bare, among=ALL)
+    return found
+
+
+def _gauge(name: str, judged: Judged) -> Gauge | None:
+    """The same, with what its share is of: of a campaign, the requests of all members."""
+    found = gauge_of(name)
+    if found is None:
+        return None
+    gauge = found[1]
+    pooled = isinstance(judged, Side) and judged.joint and not name.startswith(CAMPAIGN)
+    return msgspec.structs.replace(gauge, among=ALL) if pooled else gauge
+
+
+def said(line: Evidence, judged: Judged) -> str:
     """What a line read, in words."""
     if line.kind == "rate":
         return _rate(line, judged)
     return reads(line, judged) if line.kind == "when" else _quantity(line, judged)
 
 
-def _rate(line: Evidence, judged: Rejudged) -> str:
+def _rate(line: Evidence, judged: Judged) -> str:
     hits, of = (judged.known.get(f"{line.text}{facet}") or 0.0 for facet in FACETS)
-    words = GAUGES[line.text][1].words
+    gauge = _gauge(line.text, judged)
+    words, among = (gauge.words, gauge.among) if gauge is not None else (line.text, "requests")
     if of <= 0.0:
-        return f"no requests yet that could {words}: {line.text} is missing"
+        return f"no {among} yet that could {words}: {line.text} is missing"
     count = "none" if hits < NONE else _few(hits)
-    told = owners(line, hits, of)
-    return f"{count} of {_few(of)} requests {words}{f'; {told}' if told else ''}"
+    told = owners(line, hits, of, "shared recipes" if among == "members" else "owners")
+    return f"{count} of {_few(of)} {among} {words}{f'; {told}' if told else ''}"
 
 
-def owners(line: Evidence, hits: float, of: float) -> str:
-    """How many of a `rate` line's benign owners go as far; "" where everybody does."""
+def owners(line: Evidence, hits: float, of: float, who: str = "owners") -> str:
+    """How many of a `rate` line's benign owners (or what else `who` names) go as far; "" where everybody does."""
     low = _looks_for_less(line)
     if hits > of - NONE if low else hits < NONE:
         return ""
     tail = 1.0 - above((hits + 0.5) / of, line.null) if low else above((hits - 0.5) / of, line.null)
     does = "do as little" if low else "do"
     if tail > 0.5:
-        return "most owners do as little" if low else "most owners do as much"
+        return f"most {who} do as little" if low else f"most {who} do as much"
     if tail < 0.0001:
-        return f"fewer than 1 in 10,000 owners {does}"
+        return f"fewer than 1 in 10,000 {who} {does}"
     whole = 100 if tail >= 0.1 else 1_000 if tail >= 0.001 else 10_000
-    return f"{round(tail * whole)} of {whole:,} owners {does}"
+    return f"{round(tail * whole)} of {whole:,} {who} {does}"
 
 
 def _looks_for_less(line: Evidence) -> bool:
@@ -66,7 +107,7 @@ def _looks_for_less(line: Evidence) -> bool:
     return a1 / (a1 + b1) < a0 / (a0 + b0)
 
 
-def _quantity(line: Evidence, judged: Rejudged) -> str:
+def _quantity(line: Evidence, judged: Judged) -> str:
     """Of a `read` line: its value with its words, or with those of what it is made of."""
     node = judged.engine.parsed[line.text]
     names, text = names_in(node), show(node)
@@ -76,19 +117,25 @@ def _quantity(line: Evidence, judged: Rejudged) -> str:
     return f"{text} = {value} ({'; '.join(_reading(name, judged) for name in names)})"
 
 
-def _reading(name: str, judged: Rejudged) -> str:
+def _reading(name: str, judged: Judged) -> str:
     """`96% of requests fill one frame`, `tokens read: 400`, `req.n: 4`."""
     value, unit = judged.known.get(name), judged.engine.names[name].unit
-    if name not in GAUGES or value is None:
+    gauge = _gauge(name, judged)
+    if gauge is None or gauge.name != name or value is None:
         return f"{name}: {value_words(value, unit)}"
-    gauge = GAUGES[name][1]
+    return reading_words(gauge, value)
+
+
+def reading_words(gauge: Gauge, value: float) -> str:
+    """A reading in words: `96% of requests fill one frame`, `tokens read: 400`."""
     if gauge.share:
-        return f"{amount(value, 'share')} of requests {gauge.words}"
-    plain = "" if unit in ("requests", "tokens") and unit in gauge.words else unit
-    return f"{gauge.words}: {value_words(value, plain)}"
+        return f"{amount(value, 'share')} of {gauge.among} {gauge.words}"
+    pooled = " by all members" if gauge.among == ALL else ""
+    plain = gauge.unit in ("requests", "tokens") and gauge.unit in gauge.words
+    return f"{gauge.words}{pooled}: {amount(value, '' if plain else gauge.unit)}"
 
 
-def reads(line: Evidence, judged: Rejudged) -> str:
+def reads(line: Evidence, judged: Judged) -> str:
     """The same with the policy's own names: hits of requests, a quantity's value, or a condition with its values."""
     known, engine = judged.known, judged.engine
     if line.kind == "rate":
@@ -105,10 +152,12 @@ def reads(line: Evidence, judged: Rejudged) -> str:
     return f"{text} = {value_words(evaluate(node, known, judged.policy.lists))}: {', '.join(read)}"
 
 
-def behaviour(line: Evidence, judged: Rejudged) -> str:
+def behaviour(line: Evidence, judged: Judged) -> str:
     """What makes a line that raises the score count less."""
     if line.kind == "rate":
-        return f"{'more' if _looks_for_less(line) else 'fewer'} requests that {GAUGES[line.text][1].words}"
+        gauge = _gauge(line.text, judged)
+        among, words = (gauge.among, gauge.words) if gauge is not None else ("requests", line.text)
+        return f"{'more' if _looks_for_less(line) else 'fewer'} {among} that {words}"
     node = judged.engine.parsed[line.text]
     if line.kind == "when":
         ways = nearest(node, False, judged.known, judged.engine.names, judged.policy.lists)
@@ -119,10 +168,10 @@ def behaviour(line: Evidence, judged: Rejudged) -> str:
     return f"a {'higher' if min(higher, default=0.0) < min(lower, default=0.0) else 'lower'} {show(node)}"
 
 
-def fading(line: Evidence, judged: Rejudged) -> tuple[str, str]:
+def fading(line: Evidence, judged: Judged) -> tuple[str, str]:
     """How fast that takes effect: the sentence, and the half-life (as `4.9 days`) of hits that would cease, or ""."""
     names = [line.text] if line.kind == "rate" else names_in(judged.engine.parsed[line.text])
-    read = [GAUGES[name] for name in map(_bare, names) if name in GAUGES]
+    read = [found for found in map(gauge_of, names) if found is not None]
     if not read:
         facts = all(judged.engine.names[name].level == "fact" for name in names)
         return "at once, for a request of which that holds" if facts else "", ""
@@ -135,13 +184,13 @@ def fading(line: Evidence, judged: Rejudged) -> tuple[str, str]:
     return f"what was before counts half as much {halves[0]} later", ""
 
 
-def cards_of(line: Evidence, judged: Rejudged) -> list[Card]:
+def cards_of(line: Evidence, judged: Judged) -> list[Card]:
     """The cards of the signals that a line reads."""
     names = [line.text] if line.kind == "rate" else names_in(judged.engine.parsed[line.text])
-    return list(dict.fromkeys(GAUGES[name][0] for name in map(_bare, names) if name in GAUGES))
+    return list(dict.fromkeys(found[0] for found in map(gauge_of, names) if found is not None))
 
 
-def change_words(judged: Rejudged, change: Change) -> str:
+def change_words(judged: Judged, change: Change) -> str:
     """`score.extraction below 10 dB (2.3 dB less)`."""
     name, side, bound, _ = change
     unit = judged.engine.names[name].unit

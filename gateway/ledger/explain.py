@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.decide import Outcome, Verdict
+from gateway.ledger.campaign_words import NOT_A_PERSON, doubts, how, member, spoken, taken
 from gateway.ledger.evidence_words import change_words
 from gateway.ledger.explanation import (
+    CampaignSaid,
     Explanation,
     LimitSaid,
     Near,
@@ -94,7 +96,7 @@ def explain(ruled: Ruled, settled: Settled | None, policy: Policy | None, notes:
         done=effects_words(verdict.effects),
         why=tuple(_why(ruled, outcome, policy)),
         rules=tuple(rules),
-        cards=tuple(scored(verdict, judged)),
+        cards=tuple(scored(ruled, judged)),
         near=tuple(_near(judged)) if judged is not None else (),
         missing={plain(rule): tuple(map(plain, names)) for rule, names in missing.items()},
         readings={plain(name): value for name, value in verdict.readings.items()},
@@ -104,6 +106,30 @@ def explain(ruled: Ruled, settled: Settled | None, policy: Policy | None, notes:
         status=outcome.status,
         settled_from=outcome.usage.source,
         notes=tuple(more),
+        campaign=_campaign(ruled),
+    )
+
+
+def _campaign(ruled: Ruled) -> CampaignSaid | None:
+    """The campaign that the verdict knew."""
+    campaign, membership = ruled.facts.campaign, ruled.facts.membership
+    if campaign is None:
+        return None
+    return CampaignSaid(
+        id=plain(campaign.id),
+        members=campaign.members,
+        owners=campaign.owners,
+        since=timestamp(campaign.since),
+        age=max(0, ruled.now - campaign.since) / 1_000_000,
+        epoch=campaign.epoch,
+        linked=campaign.linked,
+        how=how(campaign.linked),
+        membership=membership,
+        member=member(membership),
+        taken=taken(campaign.readings),
+        notes=(NOT_A_PERSON, *doubts(campaign, ruled.now)),
+        spoken=spoken(campaign, ruled.now),
+        readings={plain(name): value for name, value in campaign.readings.items()},
     )
 
 

@@ -1,9 +1,22 @@
 """Pure. An explanation for people: plain words, at most 100 columns, the answer first and its reasons below it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
-from gateway.ledger.explanation import Addend, CardSaid, Explanation, LimitSaid, Near, RuleSaid
+from gateway.ledger.explanation import (
+    Addend,
+    Alike,
+    CampaignSaid,
+    CardSaid,
+    Explanation,
+    FamilySaid,
+    LimitSaid,
+    Lower,
+    Near,
+    RuleSaid,
+    Shared,
+    Silent,
+)
 from gateway.ledger.words import amount, plain, span, unit_words
 from gateway.policy.effects import STRENGTH
 
@@ -44,6 +57,8 @@ def to_text(told: Explanation) -> str:
     for sentence in (*told.why, *told.notes):
         lines += fold(f"- {sentence}", 2)
     lines += _rules(told) + _changes(told)
+    if told.campaign is not None:
+        lines += _campaign(told.campaign)
     for card in told.cards:
         lines += _card(card)
     if told.near:
@@ -119,7 +134,7 @@ def _changes(told: Explanation) -> list[str]:
         if rule.excepted is not None:
             groups.setdefault((rule.excepted.verdict, rule.excepted.action), {})[rule.excepted.text] = None
     for card in told.cards:
-        for each in card.addends:
+        for each in (*card.addends, *(card.shared.addends if card.shared is not None else ())):
             if each.without is not None and each.score is not None:
                 text = f"no `{each.id}`, and score.{card.id} at {amount(each.score, 'dB')}"
                 groups.setdefault((each.without.verdict, each.without.action), {})[text] = None
@@ -139,6 +154,10 @@ def _changes(told: Explanation) -> list[str]:
 
 
 ASSUMED = "how many owners do as much is what the policy assumes of benign owners (`benign`), not a measurement"
+ASSUMED_ALL = (
+    "how many owners or shared recipes do as much is what the policy assumes of benign ones (`benign`), not a"
+    " measurement"
+)
 
 
 def _near(near: Near) -> list[str]:
@@ -149,15 +168,83 @@ def _near(near: Near) -> list[str]:
     return lines
 
 
+def _campaign(told: CampaignSaid) -> list[str]:
+    """What was known of the account's campaign, before any score of it."""
+    lines = ["", f"Campaign {told.id}"]
+    owners = f"{told.owners:,} owner{'s' * (told.owners != 1)}"
+    lines += fold(f"  accounts  {told.members:,} of {owners}, as last looked at (epoch {told.epoch:,})", 12)
+    lines += fold(f"  since     {told.since}, {span(round(told.age * 1_000_000))} before this request", 12)
+    lines += fold(f"  linked    {told.how}", 12)
+    lines += fold(f"  share     {told.member}: membership {amount(told.membership, 'dB')}", 12)
+    if told.taken:
+        lines += fold(f"  taken     by all members: {', '.join(told.taken)}", 12)
+    for sentence in told.notes:
+        lines += fold(f"  - {sentence}", 4)
+    for each in told.spoken:
+        if each.speaks:
+            lines += fold(f"  - For its members speaks: {each.words}.", 4)
+    return lines
+
+
 def _card(card: CardSaid) -> list[str]:
-    lines = ["", f"Scorecard {card.id}: {amount(card.score, 'dB')}"]
+    shared = card.shared
+    side = (
+        {True: ", which is its campaign's", False: ", its own", None: ""}[shared.decides] if shared is not None else ""
+    )
+    lines = ["", f"Scorecard {card.id}: {amount(card.score, 'dB')}{side}"]
+    if shared is not None:
+        lines += fold(f"  {shared.sum}", 4)
+        if shared.decides is not False:
+            return lines + _shared(shared, card.lower) + _own(card, shared)
+    lines += _sum(card) + _lower(card.lower) + _alike(card.alike, card.addends) + _against(card)
+    return lines + (["", *_shared(shared, ())] if shared is not None and shared.score is not None else [])
+
+
+def _own(card: CardSaid, shared: Shared) -> list[str]:
+    """The account by itself, where its campaign may be what decides."""
+    if shared.total is None:
+        return ["", "  The account by itself", *_sum(card)] if card.addends else []
+    own = "it has no score" if card.own is None else amount(card.own, "dB")
+    return ["", f"  The account by itself: {own}", *_sum(card)]
+
+
+def _sum(card: CardSaid) -> list[str]:
+    """The prior and the families of the account by itself."""
+    lines = []
     if card.needs:
-        lines += fold(f"  it needs {card.needs}, which does not hold: the score is its prior, and missing in rules", 4)
-    if card.prior is not None:
-        lines.append(f"  {card.prior:+8.2f} dB  prior")
+        what = "the score is its prior, and missing in rules" if card.shared is None else "it counts nothing by itself"
+        lines += fold(f"  it needs {card.needs}, which does not hold: {what}", 4)
     if card.prior is None:
-        return lines + [f"  {each.db:+8.2f} dB  {each.id}" for each in card.addends]
-    for family in card.families:
+        return [f"  {each.db:+8.2f} dB  {each.id}" for each in card.addends]
+    lines.append(f"  {card.prior:+8.2f} dB  prior")
+    return lines + _families(card.families, card.addends) + _assumed(card.addends)
+
+
+def _shared(shared: Shared, lower: Sequence[Lower]) -> list[str]:
+    """What the campaign came to."""
+    lines = [f"  The campaign: {amount(shared.score, 'dB')}" if shared.score is not None else "  The campaign"]
+    if shared.prior is None:
+        return lines + [f"  {each.db:+8.2f} dB  {each.id}" for each in shared.addends]
+    lines.append(f"  {shared.prior:+8.2f} dB  prior of a campaign")
+    lines += _families(shared.families, shared.addends) + _assumed(shared.addends)
+    lines += ["  This account in it", f"  {shared.membership:+8.2f} dB  membership"]
+    for family, db in shared.speaks.items():
+        lines.append(f"  {db:+8.2f} dB  family {family}, which speaks for it")
+        for each in shared.speaking:
+            if each.family == family:
+                lines += _addend(each)
+    lines += _lower(lower)
+    if lower and shared.decides:
+        less = "half as much of the recipe in this account's own use: 3 dB less, down to its own score"
+        lines += fold(f"      {less}", 10)
+    lines += _alike(shared.alike, (*shared.addends, *shared.speaking))
+    argued = [each for each in shared.addends if each.db < 0]
+    return lines + _argued(argued, shared.silent) if shared.decides else lines
+
+
+def _families(families: Iterable[FamilySaid], addends: Iterable[Addend]) -> list[str]:
+    lines: list[str] = []
+    for family in families:
         how = []
         if abs(family.discounted - family.plain) > 0.01:
             how.append(f"{amount(family.plain, 'dB')} together, {amount(family.discounted, 'dB')} less what overlaps")
@@ -166,12 +253,17 @@ def _card(card: CardSaid) -> list[str]:
         elif family.db > family.discounted + 0.01:
             how.append("no family counts less than that" if family.db < 0 else "lifted by a line with a higher ceiling")
         lines += fold(f"  {family.db:+8.2f} dB  family {family.id}{': ' if how else ''}{', '.join(how)}", 16)
-        for addend in card.addends:
+        for addend in addends:
             if addend.family == family.id:
                 lines += _addend(addend)
-    if any(" owners " in each.words for each in card.addends):
-        lines += fold(f"  {ASSUMED}", 4)
-    return lines + _lower(card) + _alike(card) + _against(card)
+    return lines
+
+
+def _assumed(addends: Iterable[Addend]) -> list[str]:
+    words = " ".join(each.words for each in addends)
+    if " shared recipes " in words:
+        return fold(f"  {ASSUMED_ALL}", 4)
+    return fold(f"  {ASSUMED}", 4) if " owners " in words else []
 
 
 def _addend(addend: Addend) -> list[str]:
@@ -180,9 +272,9 @@ def _addend(addend: Addend) -> list[str]:
     return fold(f"           {addend.db:+8.2f} dB  {addend.id}{own}: {addend.words}", 25)
 
 
-def _lower(card: CardSaid) -> list[str]:
-    lines = ["", "  What would lower it"] if card.lower else []
-    for each in card.lower:
+def _lower(lower: Sequence[Lower]) -> list[str]:
+    lines = ["", "  What would lower it"] if lower else []
+    for each in lower:
         lines += fold(f"      {amount(each.score, 'dB')}, verdict {each.without.verdict}: without `{each.id}`", 10)
         lines += fold(f"          {each.behaviour}{f'; {each.fades}' if each.fades else ''}", 10)
         if each.later is not None and each.then is not None:
@@ -191,26 +283,30 @@ def _lower(card: CardSaid) -> list[str]:
     return lines
 
 
-def _alike(card: CardSaid) -> list[str]:
-    if not card.alike:
+def _alike(alike: Sequence[Alike], addends: Iterable[Addend]) -> list[str]:
+    if not alike:
         return []
     lines = ["", "  Who looks alike without guilt"]
-    for each in card.alike:
+    for each in alike:
         own = f"; {_quoted(each.speaks)} speaks for that here" if each.speaks else ""
         lines += fold(f"      {each.code} {each.name} ({_quoted(each.lines)}): {each.look_alikes}{own}", 10)
-    speak = [f"`{each.id}` ({amount(each.db, 'dB')})" for each in card.addends if each.db < 0]
+    speak = [f"`{each.id}` ({amount(each.db, 'dB')})" for each in addends if each.db < 0]
     told = f"what speaks for guiltless use: {', '.join(speak) or 'nothing that this card reads'}"
     return lines + fold(f"      {told}", 10)
 
 
 def _against(card: CardSaid) -> list[str]:
     lowered = [each for each in card.addends if each.db < 0]
-    if not card.lower or not (lowered or card.silent):
+    return _argued(lowered, card.silent) if card.lower else []
+
+
+def _argued(lowered: Sequence[Addend], silent: Sequence[Silent]) -> list[str]:
+    if not (lowered or silent):
         return []
     lines = ["", "  What argued against"]
     for addend in lowered:
         lines += fold(f"    {addend.db:+8.2f} dB  {addend.id}: {addend.words}", 18)
-    for each in card.silent:
+    for each in silent:
         lines += fold(f"           0 dB  {each.id}, which could count {amount(each.least, 'dB')}: {each.words}", 18)
     return lines
 

@@ -4,12 +4,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.ledger.campaign_words import Spoken
 from gateway.usage import Usage
 
 __all__ = [
     "SCHEMA",
     "Addend",
     "Alike",
+    "CampaignSaid",
     "CardSaid",
     "Explanation",
     "FamilySaid",
@@ -17,6 +19,7 @@ __all__ = [
     "Lower",
     "Near",
     "RuleSaid",
+    "Shared",
     "Silent",
     "State",
     "Term",
@@ -146,8 +149,30 @@ class FamilySaid(msgspec.Struct, frozen=True):
         return self.db < self.discounted - 0.01
 
 
+class Shared(msgspec.Struct, frozen=True):
+    """What the account's campaign came to by one card. The prior and the families' dB add up to its score, that and
+    `membership` and `speaks` to `total`. `decides`: the total is the account's score; None: unknown without the policy.
+    """
+
+    score: float | None  # dB; None = it has none: too few owners, or below what the card needs
+    membership: float  # dB, 0 or less
+    sum: str  # in words
+    prior: float | None = None
+    speaks: dict[str, float] = {}  # family -> dB, below 0: what speaks for the account itself
+    speaking: tuple[Addend, ...] = ()  # their lines
+    total: float | None = None
+    decides: bool | None = False
+    families: tuple[FamilySaid, ...] = ()
+    addends: tuple[Addend, ...] = ()
+    alike: tuple[Alike, ...] = ()
+    silent: tuple[Silent, ...] = ()
+
+
 class CardSaid(msgspec.Struct, frozen=True):
-    """A scorecard. The prior and the families' dB add up to the score."""
+    """A scorecard. The prior and the families' dB add up to `own`, which is the score unless the campaign decides.
+
+    `lower` is what would lower the score, so of what decides; `alike` and `silent` are of the account by itself.
+    """
 
     id: str
     score: float
@@ -158,6 +183,27 @@ class CardSaid(msgspec.Struct, frozen=True):
     lower: tuple[Lower, ...] = ()
     alike: tuple[Alike, ...] = ()
     silent: tuple[Silent, ...] = ()
+    own: float | None = None  # dB, of the account by itself; None = missing, or unknown without the policy
+    shared: Shared | None = None  # where the account is in a campaign and the card scores those
+
+
+class CampaignSaid(msgspec.Struct, frozen=True):
+    """The campaign that the account was a member of when it was judged, as it was last looked at. No members' names."""
+
+    id: str
+    members: int  # accounts
+    owners: int
+    since: str  # when its recipe was first seen
+    age: float  # s, at the request
+    epoch: int
+    linked: bool
+    how: str
+    membership: float  # dB, 0 or less
+    member: str
+    taken: tuple[str, ...]
+    notes: tuple[str, ...]
+    spoken: tuple[Spoken, ...]
+    readings: dict[str, float] = {}
 
 
 class LimitSaid(msgspec.Struct, frozen=True):
@@ -211,3 +257,4 @@ class Explanation(msgspec.Struct, frozen=True):
     status: int = 0
     settled_from: str = ""
     notes: tuple[str, ...] = ()
+    campaign: CampaignSaid | None = None

@@ -13,7 +13,8 @@ import msgspec
 from gateway.ledger.line import timestamp
 from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled
 from gateway.ledger.steps import action_of, word_of
-from gateway.ledger.story_path import Path, Step, counted
+from gateway.ledger.story_campaigns import Belonged, Memberships
+from gateway.ledger.story_path import Path, Step, line_words
 from gateway.ledger.words import plain
 from gateway.policy.model import Policy
 
@@ -41,7 +42,8 @@ class Shift(msgspec.Struct, frozen=True):
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """A scorecard's line where it counted most, or most against."""
+    """A scorecard's line where it counted most, or most against. `campaign`: of all members of the account's campaign
+    together, whether that was the score or not."""
 
     card: str
     line: str
@@ -49,6 +51,7 @@ class Peak(msgspec.Struct, frozen=True):
     at: str
     request: str
     words: str = ""  # what it read
+    campaign: bool = False
 
 
 class First(msgspec.Struct, frozen=True):
@@ -101,6 +104,12 @@ class Story(msgspec.Struct, frozen=True):
     more_crossings: int = 0  # that the path leaves out
     firsts: tuple[First, ...] = ()  # in the order of the rows
     exposure: dict[str, float] = {}  # reading -> its last value
+    campaigns: tuple[Belonged, ...] = ()  # that it was a member of
+    more_campaigned: int = 0  # requests that were judged with further campaigns
+
+
+_Table = dict[tuple[str, str, bool], tuple[float, Ruled]]
+"""Card, line and whether it is the campaign's -> dB, and where."""
 
 
 class _Open(msgspec.Struct):
@@ -144,8 +153,9 @@ class Teller:
         self._starts = self._gaps = self._erased = 0
         self._scores: dict[str, float] = {}
         self._highest: dict[str, tuple[float, str]] = {}
-        self._peaks: dict[tuple[str, str], tuple[float, Ruled]] = {}  # card, line -> dB, where
-        self._against: dict[tuple[str, str], tuple[float, Ruled]] = {}
+        self._peaks: _Table = {}
+        self._against: _Table = {}
+        self._campaigns = Memberships()
         self._actions: dict[str, int] = {}
 
     def add(self, row: Row) -> None:
@@ -196,6 +206,7 @@ class Teller:
         self._open[row.request] = open_ = _Open(day, row, self._requests - 1, self._output)
         self._acted(verdict.action, verdict.verdict, open_)
         self._path.add(row, self._policy(row.policy))
+        self._campaigns.add(row)
         self._exposure |= {name: verdict.readings[name] for name in EXPOSURE if name in verdict.readings}
         at_work = frozenset((*verdict.rules, *verdict.shadow))
         for name in at_work:
@@ -215,11 +226,12 @@ class Teller:
             self._scores[name] = db
             if name not in self._highest or db > self._highest[name][0]:
                 self._highest[name] = (db, at)
-        for card, lines in verdict.evidence.items():
-            for line, db in lines.items():
-                self._evidence((card, line), db, row)
+        for joint, evidence in ((False, verdict.evidence), (True, verdict.together)):
+            for card, lines in evidence.items():
+                for line, db in lines.items():
+                    self._evidence((card, line, joint), db, row)
 
-    def _evidence(self, key: tuple[str, str], db: float, row: Ruled) -> None:
+    def _evidence(self, key: tuple[str, str, bool], db: float, row: Ruled) -> None:
         table = self._peaks if db > 0 else self._against
         old = table.get(key)
         if (old is None and len(table) < MAX_NAMES) or (old is not None and abs(db) > abs(old[0])):
@@ -252,14 +264,13 @@ class Teller:
         ordered = sorted(self._firsts.items(), key=lambda each: (each[1].requests, STRENGTHS.index(each[0][0])))
         return tuple(first(name, done, when) for (name, done), when in ordered)
 
-    def _strongest(self, table: Mapping[tuple[str, str], tuple[float, Ruled]]) -> tuple[Peak, ...]:
+    def _strongest(self, table: "_Table") -> tuple[Peak, ...]:
         """The lines of a table, the strongest first, with what they read where they were that."""
         made = []
-        for (card, line), (db, row) in table.items():
-            policy = self._policy(row.policy)
-            words = next((each.words for each in counted(row, card, policy) if each.line == plain(line)), "")
-            made.append(Peak(plain(card), plain(line), db, timestamp(row.now), plain(row.request), words))
-        return tuple(sorted(made, key=lambda each: (-abs(each.db), each.card, each.line)))
+        for (card, line, joint), (db, row) in table.items():
+            words = line_words(row, card, line, self._policy(row.policy), joint=joint)
+            made.append(Peak(plain(card), plain(line), db, timestamp(row.now), plain(row.request), words, joint))
+        return tuple(sorted(made, key=lambda each: (-abs(each.db), each.card, each.line, each.campaign)))
 
     def story(self) -> Story | None:
         """All of it; None where no row is this account's."""
@@ -297,6 +308,8 @@ class Teller:
             more_crossings=self._path.more,
             firsts=self._first_actions(),
             exposure=self._exposure,
+            campaigns=self._campaigns.told(),
+            more_campaigned=self._campaigns.more,
         )
 
 

@@ -1,15 +1,18 @@
 """Pure. An account's story for people: plain words, at most 100 columns."""
 
+import re
 from collections.abc import Sequence
 
 from gateway.catalogue import CARDS
-from gateway.ledger.explain_text import ASSUMED, fold
+from gateway.ledger.campaign_words import NOT_A_PERSON
+from gateway.ledger.explain_text import ASSUMED, ASSUMED_ALL, fold
 from gateway.ledger.story import ACTIONS, MAX_DAYS, Story
 from gateway.ledger.story_path import Step
 from gateway.ledger.words import amount, plain, unit_words
 
-__all__ = ["to_text"]
+__all__ = ["RARE", "SHOWN", "counted_text", "path_text", "to_text"]
 
+RARE = re.compile(" (owners|shared recipes) ")
 SHOWN = 12  # of a list
 FEW = 5  # addends of a step
 
@@ -23,8 +26,8 @@ def to_text(story: Story) -> str:
     lines += [f"first    {story.first}", f"last     {story.last}"]
     open_ = f", {story.unfinished:,} without an end" if story.unfinished else ""
     lines += [f"requests {story.requests:,}{open_}; {story.input:,} input and {story.output:,} output tokens"]
-    lines += fold(f"models   {_counted(story.models)}", 9)
-    lines += fold(f"actions  {_counted(story.actions)}", 9)
+    lines += fold(f"models   {counted_text(story.models)}", 9)
+    lines += fold(f"actions  {counted_text(story.actions)}", 9)
     lines += fold(f"policies {', '.join(story.policies)}", 9)
     for count, text in (
         (story.starts, "starts of the gateway in between: what it remembered began anew"),
@@ -32,20 +35,21 @@ def to_text(story: Story) -> str:
         (story.erased, "rows of erased accounts were passed over"),
     ):
         lines += [f"- {count:,} {text}"] * bool(count)
-    lines += _exposure(story) + _firsts(story) + _days(story)
+    lines += _exposure(story) + _campaigns(story) + _firsts(story) + _days(story)
     for card, (db, at) in story.highest.items():
         lines += ["", f"Scorecard {card}: {amount(story.scores[card], 'dB')} last, highest {amount(db, 'dB')} at {at}"]
-        lines += _path([step for step in story.path if step.card == card], story.more_crossings)
+        lines += path_text([step for step in story.path if step.card == card], story.more_crossings)
         for title, peaks in (("raised most by", story.peaks), ("argued against by", story.against)):
             own = [each for each in peaks if each.card == card][:SHOWN]
             lines += [f"  {title}"] * bool(own)
             for each in own:
                 words = f": {each.words}" if each.words else ""
-                lines += fold(f"    {each.db:+8.2f} dB  {each.line}, in {each.request}{words}", 16)
-        if any(each.card == card and " owners " in each.words for each in story.peaks):
-            lines += fold(f"  {ASSUMED}", 4)
+                of = " of its campaign" if each.campaign else ""
+                lines += fold(f"    {each.db:+8.2f} dB  {each.line}{of}, in {each.request}{words}", 16)
+        if any(each.card == card and RARE.search(each.words) for each in story.peaks):
+            lines += fold(f"  {ASSUMED_ALL if any(each.campaign for each in story.peaks) else ASSUMED}", 4)
     if story.rules:
-        lines += ["", *fold(f"Rules at work: {_counted(story.rules)}", 4)]
+        lines += ["", *fold(f"Rules at work: {counted_text(story.rules)}", 4)]
     for shift in story.shifts[-SHOWN:]:
         change = [f"{', '.join(shift.begin)} began"] * bool(shift.begin)
         change += [f"{', '.join(shift.end)} ended"] * bool(shift.end)
@@ -68,6 +72,24 @@ def _exposure(story: Story) -> list[str]:
     return fold(f"exposure {'; '.join(told)}", 9)
 
 
+def _campaigns(story: Story) -> list[str]:
+    """The campaigns that it was a member of, and what they came to."""
+    lines: list[str] = []
+    for each in story.campaigns:
+        when = f"in {each.requests:,} of its {story.requests:,} requests, {each.first} to {each.last}"
+        lines += ["", *fold(f"Campaign {each.id}: {when}", 4)]
+        owners = f"{each.members:,} accounts of {each.owners:,} owners, its recipe first seen {each.since}"
+        lines += fold(f"  {owners}", 4)
+        lines += fold(f"  linked: {each.how}", 4)
+        lines += fold(f"  {each.member}: membership {amount(each.membership, 'dB')}", 4)
+        lines += fold(f"  taken by all members: {', '.join(each.taken)}", 4) if each.taken else []
+        for card, db in each.scores.items():
+            lines.append(f"  its score {card}: {amount(db, 'dB')} last, highest {amount(each.highest[card], 'dB')}")
+        lines.append(f"  gauger explain campaign {each.id} tells of it as a whole")
+    lines += fold(f"  - {NOT_A_PERSON}", 4) if lines else []
+    return lines + [f"  and {story.more_campaigned:,} requests with further ones"] * bool(story.more_campaigned)
+
+
 def _firsts(story: Story) -> list[str]:
     lines = ["", "First of each strength"] if story.firsts else []
     for each in story.firsts:
@@ -79,32 +101,40 @@ def _firsts(story: Story) -> list[str]:
     return lines
 
 
-def _path(steps: Sequence[Step], more: int) -> list[str]:
-    """The moments of a score, the first and last few of many."""
+def path_text(steps: Sequence[Step], more: int, *, own: bool = True) -> list[str]:
+    """The moments of a score, the first and last few of many. `own`: of an account's, else of a campaign's."""
     shown = [*steps[:SHOWN], *steps[max(SHOWN, len(steps) - SHOWN) :]]
-    lines = ["  its path"] if steps else []
+    lines = (
+        ["  its path" + ("" if own else ", as of a member with no other use and for whom nothing speaks")]
+        if steps
+        else []
+    )
     for at, step in enumerate(shown):
         if at == SHOWN and len(steps) > len(shown):
             lines.append(f"    and {len(steps) - len(shown):,} more in between: --json has them")
-        lines += _step(step)
+        lines += _step(step, own=own)
     return lines + [f"    {more:,} later crossings were not kept"] * bool(more)
 
 
-def _step(step: Step) -> list[str]:
+def _step(step: Step, *, own: bool) -> list[str]:
     said: list[str] = [word for word in step.what if word in ("first", "highest", "last")]
     verb = "reaches" if "reached" in step.what else "leaves"
     said += [f"{verb} {', '.join(step.crossed)} ({', '.join(step.rules)})"] * bool(step.crossed)
-    lines = fold(f"    {step.at}  {amount(step.score, 'dB')}: {'; '.join(said)} (in {step.request})", 6)
+    side = {True: ", its campaign's", False: "", None: ", its own or its campaign's"}[step.shared]
+    score = f"{amount(step.score, 'dB')}{side}" if own else amount(step.score, "dB")
+    lines = fold(f"    {step.at}  {score}: {'; '.join(said)} (in {step.request})", 6)
     if {"reached", "highest"} & set(step.what):
         for each in step.addends[:FEW]:
             sentence = f"{each.words}: " if each.words else ""
-            lines += fold(f"        {sentence}{each.db:+.1f} dB ({each.line})", 12)
+            of = ", of all members" if each.campaign and own else ""
+            lines += fold(f"        {sentence}{each.db:+.1f} dB ({each.line}{of})", 12)
         left = len(step.addends) - FEW
         lines += [f"        and {left} weaker"] * (left > 0)
     return lines
 
 
-def _counted(table: dict[str, int]) -> str:
+def counted_text(table: dict[str, int]) -> str:
+    """`allow 3, tag 2`, the first few of many."""
     shown = [f"{name} {count:,}" for name, count in list(table.items())[:SHOWN]]
     return ", ".join(shown + [f"{len(table) - SHOWN} more"] * (len(table) > SHOWN)) or "none"
 

@@ -24,7 +24,7 @@ from gateway.policy.names import Name
 from gateway.policy.rounding import hundredths
 from gateway.policy.scoring import Scorer
 
-__all__ = ["JOINT", "PERSONAL", "Jointly", "apart", "together"]
+__all__ = ["JOINT", "PERSONAL", "Jointly", "apart", "personal", "reader", "together"]
 
 JOINT = frozenset({"content", "params", "response", "campaign"})
 """Families that count of a campaign: what its members ask for and get. A clock, a purse, an age are each one's own."""
@@ -46,7 +46,8 @@ def together(card: Scorecard) -> Scorecard:
     return _only(card, JOINT.__contains__)
 
 
-def _personal(card: Scorecard) -> Scorecard:
+def personal(card: Scorecard) -> Scorecard:
+    """The card with what may speak for a member, whatever its campaign does."""
     made = _only(card, PERSONAL.__contains__)
     lines = tuple(msgspec.structs.replace(line, after=0.0) for line in made.evidence)
     return msgspec.structs.replace(made, needs="", evidence=lines)
@@ -72,7 +73,7 @@ class Jointly:
         unsure = {name: entry._replace(missing=True) for name, entry in names.items()}
         self._slots = Slots(unsure)
         self._joint = [Scorer(together(card), self._slots, unsure, lists, parsed) for card in self._cards]
-        self._own = [Scorer(_personal(card), slots, names, lists, parsed) for card in self._cards]
+        self._own = [Scorer(personal(card), slots, names, lists, parsed) for card in self._cards]
         self._places = [
             tuple(slots.of(f"score.{card.id}{facet}") for facet in ("", ".families", ".corroborated", ".campaign"))
             for card in self._cards
@@ -81,7 +82,7 @@ class Jointly:
             tuple(self._slots.of(f"score.{card.id}{facet}") for facet in ("", ".families", ".corroborated"))
             for card in self._cards
         ]
-        self._read = [_reader(name) for name in self._slots.names]
+        self._read = [reader(name) for name in self._slots.names]
         self._timed = f"{PREFIX}age" in self._slots.names
         self._last: tuple[Campaign, int, list[tuple[float, int, bool] | None], Scores] | None = None
 
@@ -158,7 +159,7 @@ class Jointly:
         return found, said
 
 
-def _reader(name: str) -> Reader:
+def reader(name: str) -> Reader:
     """Where a value of a campaign comes from: its snapshot, or what a test gives of it. All else isn't a campaign's."""
     own = name.removeprefix(PREFIX) if name.startswith(PREFIX) else name
     if name.startswith("score."):

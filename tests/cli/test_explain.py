@@ -118,7 +118,7 @@ def test_record_then_account_is_tried(run: Run, ledger: Path) -> None:
         ),
         (["record", "acct_9"], "there is no record `acct_9`"),
         (["account", "acct_8"], "there is no account `acct_8`; 6 lines of 1 segments searched"),
-        (["nobody\x1b[31m"], "there is no record or account `nobody·[31m`"),
+        (["nobody\x1b[31m"], "there is no record, account or campaign `nobody·[31m`"),
     ],
 )
 def test_what_is_not_there_is_code_2_and_says_what_was_searched(

@@ -74,4 +74,5 @@ def test_json_has_the_same_with_stable_keys(run: Run) -> None:
         "words": "requests",
         "share": False,
         "missing": False,
+        "among": "requests",
     }

@@ -179,7 +179,7 @@ def test_a_score_that_swings_keeps_a_bounded_path(monkeypatch: pytest.MonkeyPatc
 def test_the_story_s_json_keeps_its_keys() -> None:
     found: dict[str, Any] = msgspec.to_builtins(told(SWEPT, rows_of(SWEPT, {})))
     assert {"path", "firsts", "exposure", "more_crossings", "peaks", "against", "shifts", "days"} <= set(found)
-    assert list(found["path"][0]) == ["at", "request", "card", "score", "what", "crossed", "rules", "addends"]
+    assert list(found["path"][0]) == ["at", "request", "card", "score", "what", "crossed", "rules", "addends", "shared"]
     assert list(found["firsts"][0]) == [
         "action",
         "done",

@@ -15,12 +15,15 @@ __all__ = ["Bond", "Gauge"]
 
 
 class Gauge(NamedTuple):
-    """One reading of a campaign, as conditions know it: `campaign.NAME`. A share has `.hits` and `.of` as well."""
+    """One reading of a campaign, as conditions know it: `campaign.NAME`. A share has `.hits` and `.of` as well.
+
+    `words` is how an explanation says it: "12 of 40 members WORDS", or "WORDS: 3.2".
+    """
 
     name: str
     doc: str
     unit: Unit = ""
-    words: str = ""  # how an explanation says it
+    words: str = ""
     share: bool = False
 
 

@@ -33,7 +33,11 @@ class Balance(Bond):
 
     code = "X3"
     gauges: ClassVar[tuple[Gauge, ...]] = (
-        Gauge("balance", "variance of all members' requests together, by the sum of each one's: 1 = independent"),
+        Gauge(
+            "balance",
+            "variance of all members' requests together, by the sum of each one's: 1 = independent",
+            words="how the members' requests vary together, where 1 is independent and 0 one stream dealt out",
+        ),
     )
 
     def __init__(self) -> None:

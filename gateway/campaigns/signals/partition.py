@@ -42,9 +42,22 @@ class Partition(Bond):
 
     code = "X2"
     gauges: ClassVar[tuple[Gauge, ...]] = (
-        Gauge("partition", "how surprising it is that members of one pool never ask the same", "dB"),
-        Gauge("overlap", "pairs of members with a prompt in common, by those of a pool ten times as large"),
-        Gauge("dispersion", "how much more the members' words differ than draws from one pool do: 1 = one pool"),
+        Gauge(
+            "partition",
+            "how surprising it is that members of one pool never ask the same",
+            "dB",
+            "how surprising it is that members of one pool so seldom asked the same",
+        ),
+        Gauge(
+            "overlap",
+            "pairs of members with a prompt in common, by those of a pool ten times as large",
+            words="how often two members asked the same, where 1 is each drawing from a pool ten times as large",
+        ),
+        Gauge(
+            "dispersion",
+            "how much more the members' words differ than draws from one pool do: 1 = one pool",
+            words="how much the members' words differ, where 1 is draws from one pool",
+        ),
     )
 
     def __init__(self) -> None:
