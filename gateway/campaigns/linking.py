@@ -25,10 +25,9 @@ from math import log10
 from typing import NamedTuple
 
 from gateway.campaigns.habits import CLIENT, NETWORK, PARAMS, Habits
-from gateway.campaigns.signals.shared_recipe import came_with
 from gateway.odds import beta_of, weigher
 
-__all__ = ["Links", "User", "cohort", "needed", "pairs", "weight"]
+__all__ = ["PURE", "STRIDE", "Links", "User", "cohort", "needed", "pairs", "weight"]
 
 AGREE = {PARAMS: 0.8, CLIENT: 0.6, NETWORK: 0.3}  # kind of a key -> how often one operator's accounts agree on it
 FRAME = 0.9  # the same of a frame
@@ -96,10 +95,14 @@ def pairs(
     made = 0
     for places in ((0, 1, 2), (0, 1), (0, 2), (1, 2), (0,), (1,), (2,)):
         groups: dict[tuple[int, ...], list[User]] = {}
+        heads: dict[tuple[int, ...], User] = {}
         for at, user in enumerate(users):
             keys = tuple([user.habits.seconds[place] for place in places])
             if all(keys):
                 groups.setdefault(keys, []).append(user)
+                head = heads.get(keys)
+                if head is None or (user.share, user.habits.account) > (head.share, head.habits.account):
+                    heads[keys] = user
             if not at % STRIDE:
                 yield
         for keys, group in groups.items():
@@ -108,7 +111,7 @@ def pairs(
             more = sum(map(weigh, keys))
             if more <= 0.0 or frame + more < need:
                 continue
-            head = max(group, key=lambda user: (user.share, user.habits.account))
+            head = heads[keys]
             for at, user in enumerate(group):
                 if user is not head and frame * user.share + more >= need:
                     links.join(head.habits.account, user.habits.account)
@@ -118,16 +121,14 @@ def pairs(
     return made
 
 
-def cohort(users: Sequence[User], usual: float) -> list[User]:
-    """Those of a frame's users that are a cohort; none where its population is one that comes by itself.
+def cohort(owners: int, born: int, pure: int, of: int, usual: float) -> bool:
+    """Whether those of a frame's users that came with it are a cohort, and not a population that comes by itself.
 
-    `usual`: the share of the users of other shared frames that came with theirs.
+    Of `of` users, of so many owners, `born` came with the frame and `pure` do little else. `usual`: the share of the
+    users of other shared frames that came with theirs.
     """
-    owners = {user.habits.owner for user in users}
-    if len(owners) < COHORT:
-        return []
-    born = [user for user in users if came_with(user.habits)]
-    pure = sum(user.share >= PURE for user in users)
-    came = weigher(beta_of(usual, SPREAD), MOST)(float(len(born)), float(len(users)))
-    only = weigher(beta_of(PURITY, PURITY_SPREAD), MOST)(float(pure), float(len(users)))
-    return born if came >= BORN and came + only >= STRONG else []
+    if owners < COHORT:
+        return False
+    came = weigher(beta_of(usual, SPREAD), MOST)(float(born), float(of))
+    only = weigher(beta_of(PURITY, PURITY_SPREAD), MOST)(float(pure), float(of))
+    return came >= BORN and came + only >= STRONG

@@ -79,8 +79,9 @@ class Recipe:
         pool = Pool(now)
         for bond in self._bonds:
             bond.begin()
-        members = self.members
+        members, owners = self.members, set[str]()
         for at, record in enumerate(members):
+            owners.add(record.owner)
             slab = pool.add(row_of(record.account))
             for bond in self._bonds:
                 bond.member(record, slab)
@@ -91,5 +92,4 @@ class Recipe:
             for name, value in bond.read().items():
                 made[name] = round(value, PLACES)
         readings = pool.read(made.get("exclusive_share"))
-        owners = len({record.owner for record in members})
-        self.snapshot = Campaign(self.id, epoch, len(members), owners, self.since, self.linked, readings | made)
+        self.snapshot = Campaign(self.id, epoch, len(members), len(owners), self.since, self.linked, readings | made)

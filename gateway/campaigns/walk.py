@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.campaigns import ACTS, COUNTS
 from gateway.campaigns.habits import Habits
-from gateway.campaigns.linking import AGREE, FRAME, STRIDE, Links, User, cohort, needed, pairs, weight
+from gateway.campaigns.linking import AGREE, FRAME, PURE, STRIDE, Links, User, cohort, needed, pairs, weight
 from gateway.campaigns.signals.shared_recipe import came_with
 from gateway.signals import DAY, WEEK
 
@@ -37,7 +37,7 @@ class Group(NamedTuple):
     """Accounts that are one, with the terms on which others enter: frames and other keys with their dB."""
 
     users: list[User]  # by the share of their most used frame of these
-    frames: dict[int, float]
+    frames: dict[int, float]  # the commonest first
     seconds: dict[int, float]
     need: float
     linked: bool  # by pairs; else by a cohort test alone
@@ -45,10 +45,13 @@ class Group(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """A frame that several owners fill."""
+    """A frame that several owners fill. `born`: users that came with it; `pure`: users that do little else."""
 
     key: int
     users: list[User]
+    owners: int
+    born: list[User]
+    pure: int
     votes: int
     since: int  # µs
     worth: float  # dB
@@ -86,21 +89,20 @@ def walk(shelf: Shelf, now: int) -> Generator[None, None, list[Group]]:
             frames[key] = frame
         if made < ACTS - 1:
             rest.append(frame)
-            came += sum(came_with(user.habits) for user in frame.users)
+            came += len(frame.born)
             of += len(frame.users)
     for frame in rest:
-        if frame.votes > AGED * len(frame.users):
-            continue
         yield
-        mine = sum(came_with(user.habits) for user in frame.users)
-        usual = min(RANGE[1], max(RANGE[0], (came - mine) / max(1.0, of - len(frame.users))))
-        one = cohort(frame.users, usual)
+        others = max(1.0, of - len(frame.users))
+        usual = min(RANGE[1], max(RANGE[0], (came - len(frame.born)) / others))
+        one, all_ = frame.born, len(frame.users)
+        if frame.votes > AGED * all_ or not cohort(frame.owners, len(one), frame.pure, all_, usual):
+            continue
+        frames[frame.key] = cohorts[frame.key] = frame
         for at, user in enumerate(one):
             links.join(one[0].habits.account, user.habits.account)
             if not at % STRIDE:
                 yield
-        if one:
-            frames[frame.key] = cohorts[frame.key] = frame
     return (yield from _groups(links, frames, cohorts, census, need))
 
 
@@ -133,20 +135,35 @@ def _frame(
 ) -> Generator[None, None, _Frame | None]:
     """What is known of a frame; None where it isn't shared by owners, or is public."""
     users: list[User] = []
+    born: list[User] = []
+    owners: set[str] = set()
+    since, pure = now, 0
     for at, record in enumerate(records):
         share = shelf.habits_of(record).get(key)
         if share is not None:
-            users.append(User(record, share))
+            user = User(record, share)
+            users.append(user)
+            owners.add(record.owner)
+            pure += share >= PURE
+            if key in record.born:
+                since = min(since, record.since)
+            if came_with(record):
+                born.append(user)
         if not at % STRIDE:
             yield
-    if len({user.habits.owner for user in users}) < COUNTS:
+    if len(owners) < COUNTS:
         return None
-    since = min([user.habits.since for user in users if key in user.habits.born], default=now)
-    votes = len({user.habits.owner for user in users if _votes(user.habits, key, since, shelf.started)})
-    if votes >= HUB:
-        return None
+    votes: set[str] = set()
+    for at, user in enumerate(users):
+        if _votes(user.habits, key, since, shelf.started):
+            votes.add(user.habits.owner)
+        if len(votes) >= HUB:
+            return None
+        if not at % STRIDE:
+            yield
     older = sum(count for day, count in census.ages.items() if day <= since // DAY)
-    return _Frame(key, users, votes, since, weight(FRAME, votes, older))
+    worth = weight(FRAME, len(votes), older)
+    return _Frame(key, users, len(owners), born, pure, len(votes), since, worth)
 
 
 def _votes_from(record: Habits) -> int:
@@ -185,21 +202,28 @@ def _groups(
     found = []
     for root, mine in members.items():
         least = max(LEAST, COMMON * len(mine))
-        keys = [key for key, count in filled[root].items() if count >= least]
-        # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked
-        users = [user for user in mine.values() if not set(keys).isdisjoint(user.habits.frames)]
-        if len({user.habits.owner for user in users}) < COUNTS:
-            continue
-        yield
+        counts = filled[root]
+        keys = frozenset(key for key, count in counts.items() if count >= least)
+        users: list[User] = []
+        owners: set[str] = set()
         seconds: dict[int, int] = {}
-        for user in users:
-            for key in user.habits.seconds:
-                if key:
-                    seconds[key] = seconds.get(key, 0) + 1
+        for at, user in enumerate(mine.values()):
+            # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked
+            if not keys.isdisjoint(user.habits.frames):
+                users.append(user)
+                owners.add(user.habits.owner)
+                for key in user.habits.seconds:
+                    if key:
+                        seconds[key] = seconds.get(key, 0) + 1
+            if not at % STRIDE:
+                yield
+        if len(owners) < COUNTS:
+            continue
         terms = {key: census.weigh(key) for key, count in seconds.items() if count >= max(2, COMMON * len(users))}
-        worth = {key: frames[key].worth for key in keys}
-        since = min(frames[key].since for key in keys)
-        found.append(Group(users, worth, terms, need, not cohorts.keys() >= set(keys), since))
+        ranked = sorted(keys, key=lambda key, counts=counts: (-counts[key], key))  # type: ignore[misc]
+        worth = {key: frames[key].worth for key in ranked}
+        since = min(frames[key].since for key in ranked)
+        found.append(Group(users, worth, terms, need, not cohorts.keys() >= keys, since))
         yield
     found.sort(key=lambda group: (-len(group.users), group.users[0].habits.account))
     return found

@@ -8,7 +8,7 @@ formula      partition = -10 log10 P(Poisson(x) <= o) dB, o pairs of members wit
              what was seen; nothing is claimed of more than one pool: times 1 up to a dispersion of 1.6,
              times 0 from 2.6 on. dispersion = chi^2 / df of members by 32 cells of words. overlap = o / x
 unit         dB; a ratio; a ratio
-state        256 prompts with at most 4 members each, 32 cells of words a member
+state        512 prompts with at most 4 members each, 32 cells of words a member
 half-life    none: the sample of prompts grows coarser as more come
 evasion      one prompt in twenty asked twice, on purpose: a twentieth more to pay for, and it shows as overlap;
              a paraphrase of each prompt an account leaves the words as they are
@@ -28,7 +28,7 @@ from gateway.signals import Slab
 
 __all__ = ["Partition"]
 
-PROMPTS = 256  # in the sample
+PROMPTS = 512  # in the sample
 TELLERS = 4  # members remembered of each
 POOL = 10.0  # times as large as what was seen
 WORDS = 16  # of a member, from which it is looked at
