@@ -1,7 +1,9 @@
 """Pure. What another policy would change: totals, by rule, by account, and the examples that say most.
 
-Memory is bounded whatever comes: accounts are counted by the space-saving algorithm (Metwally, Agrawal and El Abbadi,
-2005), which keeps the busiest and says by how much a count may be too high; of examples only the strongest are kept.
+A campaign's score is that of all its accounts, so one judgement may move many of them: the requests that change are
+counted by campaign too. Memory is bounded whatever comes: accounts are counted by the space-saving algorithm (Metwally,
+Agrawal and El Abbadi, 2005), which keeps the busiest and says by how much a count may be too high; of examples only the
+strongest are kept.
 """
 
 from collections.abc import Mapping
@@ -12,13 +14,15 @@ import msgspec
 from gateway.ledger.replay import Judged
 from gateway.ledger.steps import action_of, score_of
 
-__all__ = ["STRENGTH", "AccountDrift", "Drift", "Example", "Found", "Move", "RuleDrift", "Sum"]
+__all__ = ["STRENGTH", "AccountDrift", "CampaignDrift", "Drift", "Example", "Found", "Move", "RuleDrift", "Sum"]
 
 STRENGTH = ("allow", "tag", "clamp", "throttle", "limit", "block", "reject")
 """Words of an action, the weakest first. `limit` stands apart in the policy; here it is what a caller feels."""
 REFUSALS = frozenset({"limit", "block", "reject"})
 MAX_ACCOUNTS = 1000
 MAX_RULES = 4096
+MAX_CAMPAIGNS = 1000
+OTHERS = "(others)"
 MAX_READINGS = 40  # of an example
 RANK = {word: at for at, word in enumerate(STRENGTH)}
 
@@ -64,6 +68,18 @@ class AccountDrift(msgspec.Struct):
     tokens_refused: int = 0
     tokens_allowed: int = 0
     score: float | None = None  # dB, the highest; None = nothing was scored
+    campaign: str = ""  # that it was last a member of, of the requests that change
+
+
+class CampaignDrift(msgspec.Struct):
+    """What changes for the members of one campaign."""
+
+    campaign: str
+    changed: int = 0
+    accounts: int = 0  # with a change, of those that are listed
+    newly_refused: int = 0
+    newly_allowed: int = 0
+    score: float | None = None  # dB, the highest of the campaign by itself
 
 
 class Example(msgspec.Struct):
@@ -87,6 +103,10 @@ class Example(msgspec.Struct):
     when: dict[str, str]  # rule -> its condition
     evidence: dict[str, dict[str, float]]  # dB
     readings: dict[str, float]
+    campaign: str = ""
+    membership: float = 0.0  # dB
+    campaign_scores: dict[str, float] = {}  # card -> dB of the campaign by itself
+    together: dict[str, dict[str, float]] = {}  # dB of the campaign's lines
 
 
 class Found(msgspec.Struct):
@@ -103,6 +123,7 @@ class Found(msgspec.Struct):
     accounts: list[AccountDrift]
     accounts_dropped: int
     examples: list[Example]
+    campaigns: list[CampaignDrift] = []
 
     def moved(self) -> int:
         """How many have another action."""
@@ -120,6 +141,7 @@ class Drift:
         self._refused, self._newly_refused, self._newly_allowed = Sum(), Sum(), Sum()
         self._rules: dict[str, RuleDrift] = {}
         self._accounts: dict[str, AccountDrift] = {}
+        self._campaigns: dict[str, CampaignDrift] = {}
         self._order: list[tuple[int, str]] = []  # a heap of (count as it once was, account)
         self._dropped = 0
         self._examples: dict[str, tuple[tuple[int, float, int, int], Example]] = {}
@@ -176,14 +198,20 @@ class Drift:
             accounts=accounts,
             accounts_dropped=self._dropped,
             examples=[example for _, example in ranked],
+            campaigns=self._by_campaign(accounts),
         )
+
+    def _by_campaign(self, accounts: list[AccountDrift]) -> list[CampaignDrift]:
+        for each in self._campaigns.values():
+            each.accounts = sum(account.campaign == each.campaign for account in accounts)
+        return sorted(self._campaigns.values(), key=lambda each: (-each.changed, each.campaign))
 
     def _add_rules(self, before: set[str], after: set[str]) -> bool:
         for rule in before | after:
             found = self._rules.get(rule)
             if found is None:
                 if len(self._rules) >= MAX_RULES:
-                    rule = "(others)"
+                    rule = OTHERS
                 found = self._rules.setdefault(rule, RuleDrift(rule))
             if rule not in before:
                 found.newly += 1
@@ -208,10 +236,24 @@ class Drift:
             found.newly_allowed += 1
             found.tokens_allowed += tokens
             self._newly_allowed.add(tokens)
+        if judged.ruled.facts.campaign is not None:
+            self._add_campaign(judged, found, before, after)
         jump = abs(RANK.get(after, 0) - RANK.get(before, 0))
         rank = (jump, score, tokens, -judged.ruled.seq)
         if self._top and (self._floor is None or rank > self._floor):
             self._keep(rank, account, judged, before, after, tokens)
+
+    def _add_campaign(self, judged: Judged, account: AccountDrift, before: str, after: str) -> None:
+        campaign = judged.ruled.facts.campaign
+        assert campaign is not None
+        name = campaign.id if campaign.id in self._campaigns or len(self._campaigns) < MAX_CAMPAIGNS else OTHERS
+        found = self._campaigns.setdefault(name, CampaignDrift(name))
+        account.campaign = name
+        found.changed += 1
+        found.newly_refused += after in REFUSALS and before not in REFUSALS
+        found.newly_allowed += before in REFUSALS and after not in REFUSALS
+        for score in judged.verdict.campaign.values():
+            found.score = score if found.score is None else max(found.score, score)
 
     def _account(self, account: str) -> AccountDrift:
         found = self._accounts.get(account)
@@ -265,4 +307,8 @@ class Drift:
             when={rule: self._when[rule] for rule in (*new.rules, *new.shadow) if rule in self._when},
             evidence=new.evidence,
             readings=dict(list(new.readings.items())[:MAX_READINGS]),
+            campaign=ruled.facts.campaign.id if ruled.facts.campaign is not None else "",
+            membership=ruled.facts.membership,
+            campaign_scores=new.campaign,
+            together=new.together,
         )

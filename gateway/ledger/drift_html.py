@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from gateway.ledger.drift import Example, Found
-from gateway.ledger.drift_text import Report, notes, reasons
+from gateway.ledger.drift_text import CAMPAIGNS, Report, campaign_rows, notes, reasons
 from gateway.ledger.line import timestamp
 
 __all__ = ["to_html"]
@@ -118,6 +118,9 @@ def _drift(found: Found) -> list[str]:
                 ),
             )
         )
+    if found.campaigns:
+        parts.append("<h2>Campaigns</h2>")
+        parts.append(_table(CAMPAIGNS, campaign_rows(found)))
     if found.examples:
         parts.append("<h2>Examples</h2>")
         parts += map(_example, found.examples)

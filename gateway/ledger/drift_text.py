@@ -9,9 +9,10 @@ from gateway.ledger.line import timestamp
 from gateway.ledger.replay import Tally
 from gateway.ledger.words import plain
 
-__all__ = ["Report", "ends", "notes", "reasons", "to_json", "to_text"]
+__all__ = ["CAMPAIGNS", "Report", "campaign_rows", "ends", "notes", "reasons", "to_json", "to_text"]
 
 LONGEST = 10_000  # characters of a line
+CAMPAIGNS = ("campaign", "changed", "accounts", "newly refused", "newly allowed", "score dB")
 SHOWN = 20  # rules and accounts of the table; JSON and HTML have all that are kept
 
 
@@ -86,6 +87,10 @@ def to_text(report: Report) -> str:
             ],
         )
         lines += _more(len(found.accounts) - SHOWN, "accounts")
+    if found.campaigns:
+        lines.append("")
+        lines += _table(CAMPAIGNS, campaign_rows(found)[:SHOWN])
+        lines += _more(len(found.campaigns) - SHOWN, "campaigns")
     for example in found.examples:
         lines.append("")
         lines += _example(example)
@@ -120,9 +125,30 @@ def notes(report: Report) -> list[str]:
         made.append(
             f"{tally.guessed:,} requests that were refused pass now: their answers are a guess, at their reservation"
         )
+    if found is not None and found.campaigns:
+        changed = sum(each.changed for each in found.campaigns)
+        made.append(
+            f"{changed:,} of the {found.moved():,} requests that change their action are of members of campaigns: a "
+            "campaign's score is all its accounts', so they are few judgements and not many"
+        )
     if found is not None and found.accounts_dropped:
         made.append(f"{found.accounts_dropped:,} accounts with fewer changes are not listed")
     return made
+
+
+def campaign_rows(found: Found) -> list[tuple[str, ...]]:
+    """The rows of the table of campaigns, the most changed first."""
+    return [
+        (
+            each.campaign,
+            f"{each.changed:,}",
+            f"{each.accounts:,}",
+            f"{each.newly_refused:,}",
+            f"{each.newly_allowed:,}",
+            "" if each.score is None else f"{each.score:g}",
+        )
+        for each in found.campaigns
+    ]
 
 
 def ends(report: Report) -> int:
@@ -141,10 +167,16 @@ def reasons(example: Example) -> list[str]:
     if gone:
         made.append(f"no longer: {', '.join(gone)}")
     made += [f"rule {rule} is softened by exception {by}" for rule, by in sorted(example.excepted.items())]
-    for card, items in sorted(example.evidence.items()):
-        ranked = sorted(items.items(), key=lambda item: (-abs(item[1]), item[0]))
-        if ranked:
-            made.append(f"evidence of {card}: " + ", ".join(f"{name} {value:+g} dB" for name, value in ranked[:8]))
+    for card, score in sorted(example.campaign_scores.items()):
+        joint = f"{score:g} dB, membership {example.membership + 0.0:g} dB"
+        made.append(f"campaign {example.campaign}: {card} {joint}; the larger of that and its own is the account's")
+    for card in sorted({*example.evidence, *example.together}):
+        own = " of the account by itself" if card in example.campaign_scores else ""
+        for whose, items in ((own, example.evidence.get(card)), (" of its campaign", example.together.get(card))):
+            ranked = sorted((items or {}).items(), key=lambda item: (-abs(item[1]), item[0]))
+            if ranked:
+                counted = ", ".join(f"{name} {value:+g} dB" for name, value in ranked[:8])
+                made.append(f"evidence of {card}{whose}: {counted}")
     if example.readings:
         made.append("readings: " + ", ".join(f"{name} {value:g}" for name, value in sorted(example.readings.items())))
     return made
@@ -171,7 +203,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Columns as wide as their widest cell; numbers to the right."""
     cells = [tuple(head), *map(tuple, rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
-    right = [all(row[at][-1:].isdigit() for row in cells[1:]) and len(cells) > 1 for at in range(len(head))]
+    right = [at > 0 and all(row[at][-1:].isdigit() for row in cells[1:]) and len(cells) > 1 for at in range(len(head))]
     return [
         "  ".join(
             cell.rjust(width) if to_right else cell.ljust(width)

@@ -227,7 +227,7 @@ def _shared(shared: Shared, lower: Sequence[Lower]) -> list[str]:
         return lines + [f"  {each.db:+8.2f} dB  {each.id}" for each in shared.addends]
     lines.append(f"  {shared.prior:+8.2f} dB  prior of a campaign")
     lines += _families(shared.families, shared.addends) + _assumed(shared.addends)
-    lines += ["  This account in it", f"  {shared.membership:+8.2f} dB  membership"]
+    lines += ["  This account in it", f"  {shared.membership + 0.0:+8.2f} dB  membership"]
     for family, db in shared.speaks.items():
         lines.append(f"  {db:+8.2f} dB  family {family}, which speaks for it")
         for each in shared.speaking:
