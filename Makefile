@@ -1,13 +1,13 @@
-# Two commands: `make run` (a gateway that answers) and `make test` (everything that CI runs).
-# Both make what they need: a virtual environment in .venv, from the lock files, with hashes. The lock files are whole,
-# so nothing is resolved (--no-deps): an older pip takes an extra's newest release for the pinned one and fails.
+# Three commands: `make run` (a gateway that answers), `make demo` (what it is for) and `make test` (everything that CI
+# runs). They make what they need: a virtual environment in .venv, from the lock files, with hashes. The lock files are
+# whole, so nothing is resolved (--no-deps): an older pip takes an extra's newest release for the pinned one and fails.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test lint evaluate lock clean
+.PHONY: help setup dev run demo test lint evaluate lock clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ dev: $(BIN)/.dev ## the environment of a developer
 
 run: setup       ## start the gateway on 127.0.0.1:8080 (GAUGER_UPSTREAM=https://... for a real model)
 	@$(BIN)/gauger serve $(ARGS)
+
+demo: setup      ## two days in a minute, on the terminal: a campaign of forty accounts is found, slowed and explained
+	@$(BIN)/python -m gateway.demo $(ARGS)
 
 lint: dev        ## formatting, rules, types, import contracts
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from gateway.adopt import read_rules, rule_files
 from gateway.campaigns.tables import Campaigns
 from gateway.edge import gate, relay
 from gateway.edge.admission import Admission
+from gateway.edge.clock import Clock
 from gateway.edge.core import Core
 from gateway.edge.exchange import ASGIApp, Receive, Scope, Send
 from gateway.edge.pool import make_upstream
@@ -108,9 +109,15 @@ def upstreams_of(settings: Settings, default: str | None = None) -> dict[Vendor,
 
 
 def build_core(
-    settings: Settings, *, stream: BinaryIO | None = None, rules: tuple[Policy, Directory] | None = None
+    settings: Settings,
+    *,
+    stream: BinaryIO | None = None,
+    rules: tuple[Policy, Directory] | None = None,
+    clock: Clock | None = None,
 ) -> Core:
-    """Everything that requests share. `stream` is where request lines go (standard output by default)."""
+    """Everything that requests share. `stream` is where request lines go (standard output by default), `clock` tells
+    the time in place of the machine's.
+    """
     policy, directory = rules or read_rules(settings)
     limits = MemoryLimits(max_cells=settings.max_cells)
     lines = LineWriter(stream or sys.stdout.buffer, capacity=settings.log_queue)
@@ -137,6 +144,7 @@ def build_core(
         metrics=metrics,
         tracer=Tracer(settings.tracing, version=service.version, instance=service.instance),
         served=Served(settings.served_memory),
+        clock=clock or Clock(),
         kill=not settings.enforce,
         usage_ask=settings.usage_ask,
         log_format=settings.log_format,
