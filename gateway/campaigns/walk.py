@@ -19,6 +19,7 @@ USUAL, USUAL_OF = 3.0, 10.0  # users of shared frames that came with theirs: wha
 RANGE = (0.2, 0.9)  # what is believed of them at all
 COMMON = 0.1  # share of a group's members that fill a frame of its recipe
 LEAST = 3  # the same, members
+SAMPLE = 256  # of times, to find the middle one
 
 Slices = Generator[None, None, None]
 
@@ -41,7 +42,7 @@ class Group(NamedTuple):
     seconds: dict[int, float]
     need: float
     linked: bool  # by pairs; else by a cohort test alone
-    since: int  # µs: when its recipe was first seen
+    since: int  # µs: when the first of them came
 
 
 class _Frame(NamedTuple):
@@ -53,7 +54,6 @@ class _Frame(NamedTuple):
     born: list[User]
     pure: int
     votes: int
-    since: int  # µs
     worth: float  # dB
 
 
@@ -137,7 +137,8 @@ def _frame(
     users: list[User] = []
     born: list[User] = []
     owners: set[str] = set()
-    since, pure = now, 0
+    came: list[int] = []
+    pure = 0
     for at, record in enumerate(records):
         share = shelf.habits_of(record).get(key)
         if share is not None:
@@ -146,13 +147,14 @@ def _frame(
             owners.add(record.owner)
             pure += share >= PURE
             if key in record.born:
-                since = min(since, record.since)
+                came.append(record.since)
             if came_with(record):
                 born.append(user)
         if not at % STRIDE:
             yield
     if len(owners) < COUNTS:
         return None
+    since = _middle(came) if came else now
     votes: set[str] = set()
     for at, user in enumerate(users):
         if _votes(user.habits, key, since, shelf.started):
@@ -163,7 +165,16 @@ def _frame(
             yield
     older = sum(count for day, count in census.ages.items() if day <= since // DAY)
     worth = weight(FRAME, len(votes), older)
-    return _Frame(key, users, len(owners), born, pure, len(votes), since, worth)
+    return _Frame(key, users, len(owners), born, pure, len(votes), worth)
+
+
+def _middle(times: list[int]) -> int:
+    """When the middle one of those came who came with a frame, of a sample: a single old user says nothing of it.
+
+    Else whoever copies the prompt of the oldest customer would have a frame that nobody is older than.
+    """
+    ranked = sorted(times[:: 1 + len(times) // SAMPLE])
+    return ranked[len(ranked) // 2]
 
 
 def _votes_from(record: Habits) -> int:
@@ -207,11 +218,15 @@ def _groups(
         users: list[User] = []
         owners: set[str] = set()
         seconds: dict[int, int] = {}
+        oldest = _middle([user.habits.since for user in mine.values()]) - OF_AGE
+        since = 0
         for at, user in enumerate(mine.values()):
-            # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked
-            if not keys.isdisjoint(user.habits.frames):
+            # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked;
+            # and whoever was here long before the others may be whose prompt they copied
+            if not keys.isdisjoint(user.habits.frames) and user.habits.since >= oldest:
                 users.append(user)
                 owners.add(user.habits.owner)
+                since = min(since or user.habits.since, user.habits.since)
                 for key in user.habits.seconds:
                     if key:
                         seconds[key] = seconds.get(key, 0) + 1
@@ -222,7 +237,6 @@ def _groups(
         terms = {key: census.weigh(key) for key, count in seconds.items() if count >= max(2, COMMON * len(users))}
         ranked = sorted(keys, key=lambda key, counts=counts: (-counts[key], key))  # type: ignore[misc]
         worth = {key: frames[key].worth for key in ranked}
-        since = min(frames[key].since for key in ranked)
         found.append(Group(users, worth, terms, need, not cohorts.keys() >= keys, since))
         yield
     found.sort(key=lambda group: (-len(group.users), group.users[0].habits.account))
