@@ -31,7 +31,9 @@ def line(account: str, action: str = "allow", status: int = 200, **more: Any) ->
     return {**made, **more}
 
 
-def linked(name: str = "campaign-1", members: int = 4, score: float | None = 1.5, **lines: float) -> dict[str, Any]:
+def linked(
+    name: str = "campaign-1", members: int = 4, score: float | None = 1.5, lines: dict[str, float] | None = None
+) -> dict[str, Any]:
     made: dict[str, Any] = {"id": name, "members": members, "owners": members}
     if score is not None:
         made["score"] = {"extraction": score}

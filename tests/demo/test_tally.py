@@ -89,7 +89,7 @@ def test_a_campaigns_score_is_the_sum_of_what_is_shown() -> None:
         "one-pool": 8.89,
         "load-balanced": -2.99,
     }
-    tally.take([line("h0", campaign=linked(score=5.64, **lines))])
+    tally.take([line("h0", campaign=linked(score=5.64, lines=lines))])
     assert tally.hydra is not None
     addends = tally.addends(tally.hydra)
     assert addends[0].name == "prior"
