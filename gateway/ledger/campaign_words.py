@@ -29,6 +29,7 @@ COHORT = (
     " other new frames; parameters, client and network did not link them"
 )
 RECIPE = 1000  # answers of a unit
+CROWD = 0.25  # correlation of two members' requests up to which they are people of one rhythm, and no lock-step
 
 
 class Spoken(msgspec.Struct, frozen=True):
@@ -74,7 +75,7 @@ def doubts(campaign: Campaign, now: int) -> tuple[str, ...]:
             f"Its recipe was first seen {age} before: before it is {span(GRACE)} old it never corroborates a block."
         )
     if campaign.owners < campaign.members:
-        found.append(f"Accounts of one organisation count as one owner: {campaign.members:,} have {campaign.owners:,}.")
+        found.append(f"Accounts of one organisation count as one owner: {campaign.members:,} accounts have {campaign.owners:,}.")
     return tuple(found)
 
 
@@ -84,6 +85,8 @@ def spoken(campaign: Campaign, now: int) -> tuple[Spoken, ...]:
     for name, (least, most, does, not_) in INNOCENT.items():
         value = read(campaign, name, now)
         if value is not None:
+            if name == "balance":  # the ratio grows with a crowd: 1 + correlation * (members - 1)
+                most = 1.0 + CROWD * (campaign.members - 1)
             speaks = least <= value <= most
             unit = NAMES[name].unit
             found.append(
@@ -107,9 +110,9 @@ INNOCENT: dict[str, tuple[float, float, str, str]] = {
     ),
     "balance": (
         1.7,
-        5.0,
-        "the members are busy and quiet together, as people of one or several time zones are",
-        "the members are not busy and quiet together as people are (1.7 to 5)",
+        float("inf"),
+        "the members are busy and quiet together as people of one time zone are",
+        "the members are not busy and quiet together as people are, from 1.7 on and not in lock-step",
     ),
     "exclusive_share": (
         0.0,
