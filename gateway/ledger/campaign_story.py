@@ -283,7 +283,8 @@ class Campaigned:
         if first is None or last is None or first.facts.campaign is None or last.facts.campaign is None:
             return None
         campaign, was = last.facts.campaign, first.facts.campaign
-        shots = [*self._shots, *([last] if self._shots[-1] is not last else [])]
+        seen = self._shots[-1].facts.campaign
+        shots = [*self._shots, *([last] if seen is None or seen.epoch != campaign.epoch else [])]
         members = sorted(self._members.values(), key=lambda each: (-each.requests, each.account))
         own = [card for card in CARDS.values() if card.family == "campaign"]
         names = [gauge.name.removeprefix("campaign.") for card in own for gauge in card.readings]

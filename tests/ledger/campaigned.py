@@ -153,6 +153,6 @@ def grown(by: Policy, accounts: int = 6, epochs: int = 5) -> list[Row]:
         whole = campaign(readings, epoch=epoch + 1, members=accounts + epoch, owners=accounts + epoch)
         for number in range(accounts):
             at = epoch * HOUR + number * 1_000_000
-            row = judged(by, whole, -0.1 * number, account=f"a{number}", at=at, request=f"R{epoch}-{number}")
+            row = judged(by, whole, -number / 10, account=f"a{number}", at=at, request=f"R{epoch}-{number}")
             rows += [row, ended(row)]
     return rows
