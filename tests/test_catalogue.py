@@ -2,6 +2,8 @@
 
 import pytest
 
+from gateway.campaigns.bonds import BONDS
+from gateway.campaigns.signals import Bond
 from gateway.catalogue import CARDS, KEYS, SPAN_HALF, Card, card_of, fades, in_order, parse, reference
 from gateway.gauges import PANEL
 from gateway.observe import Observation
@@ -111,3 +113,28 @@ def test_the_table_names_every_signal_once_and_every_reading() -> None:
     assert [row.split(" | ")[1] for row in rows[2:]] == [card.code for card in CARDS.values()]
     for name in PANEL.readings:
         assert sum(f"`{name}`" in row for row in rows) == 1
+
+
+def test_signals_of_campaigns_have_cards_of_the_same_kind() -> None:
+    assert {card.file for card in CARDS.values() if card.family == "campaign"} == set(BONDS)
+    card = CARDS["partition"]
+    assert (card.code, card.path) == ("X2", "gateway/campaigns/signals/partition.py")
+    assert CARDS["volume"].path == "gateway/signals/volume.py"
+    assert [each.name for each in card.readings] == ["campaign.partition", "campaign.overlap", "campaign.dispersion"]
+    (marked,) = CARDS["marked"].readings
+    assert (marked.share, marked.among, marked.words) == (True, "members", "bear a mark")
+    assert fades(CARDS["marked"], "campaign.marked") == "4.9 days"
+    assert fades(card, "campaign.partition") == ""
+
+
+def test_a_campaign_s_card_that_names_another_signal_is_refused() -> None:
+    class Impostor(Bond):
+        code = "X9"
+        gauges = ()
+
+        def read(self) -> dict[str, float]:
+            return {}
+
+    Impostor.__module__ = "gateway.campaigns.signals.marked"
+    with pytest.raises(ValueError, match="its card says X7, its class X9"):
+        card_of("impostor", Impostor)

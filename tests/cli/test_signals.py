@@ -76,3 +76,15 @@ def test_json_has_the_same_with_stable_keys(run: Run) -> None:
         "missing": False,
         "among": "requests",
     }
+
+
+@pytest.mark.parametrize("name", ["X2", "partition", "campaign.partition", "campaign.overlap", "overlap"])
+def test_a_campaign_s_signal_is_found_alike(run: Run, name: str) -> None:
+    text = run("signals", name).stdout
+    assert text.startswith("X2  a partition: ")
+    assert "\n  family       campaign; gateway/campaigns/signals/partition.py\n" in text
+    assert "\n  readings     campaign.partition (dB): " in text
+
+
+def test_the_hits_of_a_share_of_members_are_of_its_signal(run: Run) -> None:
+    assert run("signals", "campaign.marked.hits").stdout == run("signals", "X7").stdout

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from gateway.actions import Effects
+from gateway.campaigns import Campaign
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.identity import Caller
+from gateway.ledger import drift as drift_module
 from gateway.ledger.drift import MAX_ACCOUNTS, Drift, Found
 from gateway.ledger.drift_html import to_html
 from gateway.ledger.drift_text import Report, ends, notes, to_json, to_text
@@ -271,3 +273,71 @@ def test_no_name_moves_a_terminal_s_cursor_or_begins_a_line_of_its_own() -> None
         assert all(letter.isprintable() or letter == "\n" for letter in text)
         assert not any(line.startswith("::") for line in text.splitlines())
         assert "::error::" in text
+
+
+def linked(seq: int, account: str, name: str, before: Verdict, after: Verdict) -> Judged:
+    """The same of a member of a campaign."""
+    judged = case(seq, account, before, after)
+    whole = Campaign(name, 3, 9, 9, START, readings={"week.requests": 900.0})
+    facts = msgspec.structs.replace(judged.ruled.facts, campaign=whole, membership=-0.5)
+    return msgspec.structs.replace(judged, ruled=msgspec.structs.replace(judged.ruled, facts=facts))
+
+
+JOINT = Verdict(
+    "block",
+    "block",
+    rules=("stop",),
+    scores={"extraction": 11.5},
+    evidence={"extraction": {"newcomer": 2.0}},
+    campaign={"extraction": 12.0},
+    together={"extraction": {"one-pool": 15.0}},
+)
+
+
+def test_what_changes_for_members_is_counted_by_campaign() -> None:
+    drift = Drift(WHEN)
+    for judged in (
+        linked(1, "a", "campaign-x", ALLOW, JOINT),
+        linked(3, "a", "campaign-x", TAG, JOINT),
+        linked(5, "b", "campaign-x", BLOCK, TAG),
+        linked(7, "c", "campaign-y", ALLOW, TAG),
+        linked(9, "d", "campaign-z", TAG, TAG),
+        case(11, "e", ALLOW, BLOCK),
+    ):
+        drift.add(judged)
+    found = drift.found()
+    assert [
+        (each.campaign, each.changed, each.accounts, each.newly_refused, each.newly_allowed, each.score)
+        for each in found.campaigns
+    ] == [("campaign-x", 3, 2, 2, 1, 12.0), ("campaign-y", 1, 1, 0, 0, None)]
+    assert {each.account: each.campaign for each in found.accounts}["e"] == ""
+    report = Report("gauger.replay/1", "l", "p", "d", Tally(), found)
+    text = to_text(report)
+    assert "note: 4 of the 5 requests that change their action are of members of campaigns: " in text
+    assert re.search(r"^campaign-x +3 +2 +2 +1 +12$", text, re.MULTILINE)
+    assert "campaign-x" in to_html(report)
+    assert json.loads(to_json(report))["drift"]["campaigns"][0]["accounts"] == 2
+
+
+def test_an_example_of_a_member_is_told_with_both_sides() -> None:
+    drift = Drift(WHEN)
+    drift.add(linked(1, "a", "campaign-x", ALLOW, JOINT))
+    lines = " ".join(to_text(Report("s", "l", "p", "d", Tally(), drift.found())).split())
+    assert "campaign campaign-x: extraction 12 dB, membership -0.5 dB; the larger of that and its own" in lines
+    assert "evidence of extraction of the account by itself: newcomer +2 dB" in lines
+    assert "evidence of extraction of its campaign: one-pool +15 dB" in lines
+
+
+def test_without_members_nothing_is_said_of_campaigns() -> None:
+    found = six()
+    assert found.campaigns == []
+    assert "campaign" not in to_text(Report("s", "l", "p", "d", Tally(), found))
+
+
+def test_campaigns_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift_module, "MAX_CAMPAIGNS", 3)
+    drift = Drift(WHEN)
+    for number in range(9):
+        drift.add(linked(number, f"a{number}", f"campaign-{number}", ALLOW, TAG))
+    found = {each.campaign: each.changed for each in drift.found().campaigns}
+    assert found == {"(others)": 6, "campaign-0": 1, "campaign-1": 1, "campaign-2": 1}

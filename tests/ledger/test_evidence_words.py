@@ -4,12 +4,17 @@ from collections.abc import Mapping
 
 import pytest
 
-from gateway.ledger.evidence_words import behaviour, cards_of, fading, owners, said
+from gateway.ledger.evidence_words import behaviour, cards_of, fading, gauge_of, owners, said
 from gateway.ledger.rejudge import Rejudged
+from gateway.ledger.sides import Side, Sides
 from gateway.policy.model import Evidence
+from tests.ledger.campaigned import POOLED, campaign
+from tests.ledger.campaigned import judged as recorded
+from tests.ledger.campaigned import policy as joint
 from tests.ledger.swept import READ, policy, swept
 
 SWEPT = policy()
+JOINT = joint()
 FLAT = (1.0, 1.0)
 LOW, HIGH = (1.0, 9.0), (9.0, 1.0)
 
@@ -128,3 +133,54 @@ def test_the_signals_that_a_line_reads_facets_and_all() -> None:
     assert [card.code for card in cards_of(line("sweep"), by)] == ["C1", "C2"]
     assert [card.code for card in cards_of(line("elicits"), by)] == ["C6"]
     assert cards_of(line("newcomer"), by) == []
+
+
+# of a campaign
+
+
+def whole(**readings: float) -> Side:
+    made = Rejudged(JOINT, recorded(JOINT, campaign({**POOLED, **readings})))
+    side = Sides(made, JOINT.scorecards[0]).whole
+    assert side is not None
+    return side
+
+
+def joint_line(name: str) -> Evidence:
+    return next(each for each in JOINT.scorecards[0].evidence if each.id == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("generates", "3,000 of 3,980 requests of all members ask for material to train a model on; fewer than"),
+        ("output-gain", "tokens written for each one read by all members: 4 (output_per_input)"),
+        ("one-pool", "how surprising it is that members of one pool so seldom asked the same: 31 dB (campaign."),
+        ("marked-members", "12 of 40 members bear a mark; 55 of 1,000 shared recipes do"),
+    ],
+)
+def test_of_a_campaign_requests_are_all_members_and_shares_of_members_have_recipes(name: str, words: str) -> None:
+    assert said(joint_line(name), whole()).startswith(words)
+
+
+def test_what_lowers_a_line_of_a_campaign() -> None:
+    assert behaviour(joint_line("marked-members"), whole()) == "fewer members that bear a mark"
+    assert behaviour(joint_line("one-pool"), whole()) == "a lower campaign.partition"
+    assert behaviour(joint_line("load-balanced"), whole()) == "a higher campaign.balance"
+    assert fading(joint_line("marked-members"), whole())[1] == "4.9 days"
+    assert fading(joint_line("one-pool"), whole())[1] == ""
+    assert [card.code for card in cards_of(joint_line("load-balanced"), whole())] == ["X3"]
+
+
+def test_an_account_s_reading_over_all_members_is_found_by_its_own_card() -> None:
+    for name in ("campaign.generation_share", "campaign.generation_share.hits", "campaign.answers_taken"):
+        found = gauge_of(name)
+        assert found is not None
+        assert found[1].among == "requests of all members"
+    assert gauge_of("campaign.members") is None
+    assert gauge_of("campaign.fresh_share") is None  # what a sketch tells doesn't add up
+
+
+def test_what_a_campaign_can_t_read_is_not_said_to_be_silent() -> None:
+    side = whole()
+    assert not side.can_read(joint_line("old-matter"))  # coverage_growth is each account's own
+    assert side.can_read(joint_line("generates")) and side.can_read(joint_line("one-pool"))
