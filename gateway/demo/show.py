@@ -4,6 +4,7 @@ import asyncio
 import gc
 import io
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -156,10 +157,12 @@ def _commands(scene: Scene, folder: Path) -> list[str]:
     """How to look further, as it can be typed here."""
     here = Path(sys.executable).with_name("gauger")
     gauger = os.path.relpath(here) if here.is_file() and here.is_relative_to(Path.cwd()) else "gauger"
-    tally, ledger = scene.tally, ledger_of(folder)
+    tally, ledger = scene.tally, shlex.quote(str(ledger_of(folder)))
     made = [f"{gauger} explain record {tally.example} --ledger {ledger}"] * bool(tally.example)
     head = next(iter(sorted(tally.groups[HYDRA].acted)), "")
     made += [f"{gauger} explain account {head} --ledger {ledger}"] * bool(head)
+    found = tally.hydra
+    made += [f"{gauger} explain campaign {found.id} --ledger {ledger}"] if found is not None else []
     return [*made, f"{gauger} verify {ledger}", f"{gauger} replay {ledger}"]
 
 

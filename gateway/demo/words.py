@@ -6,13 +6,14 @@ from textwrap import wrap
 from gateway.demo.frame import WHOLE, Scene, moment, picture, since
 from gateway.demo.plan import HYDRA
 from gateway.demo.tally import STATES
+from gateway.ledger.explain_text import WIDTH
 
 __all__ = ["brief", "missed", "progress", "summary"]
 
 HALF = 0.5  # of the heads: so many must be linked, and so many slowed, for a hydra that was recognised
 TOLD = ("request", "Campaign ", "Scorecard ")
 """How the parts of an explanation begin that are shown; its command shows the others."""
-PART = 22  # lines of each
+PART = 12  # lines of each
 
 
 def progress(scene: Scene) -> str:
@@ -48,13 +49,13 @@ def missed(scene: Scene) -> list[str]:
 
 
 def summary(scene: Scene, told: str, commands: Sequence[str], width: int, *, colour: bool) -> str:
-    """The last picture, what came of it, why one head was slowed, and how to look further."""
+    """The last picture, why one head was slowed, what came of it, and how to look further."""
     rule = "-" * width
-    lines = [*picture(scene, width, WHOLE, colour=colour), rule]
-    lines += [line for each in _facts(scene) for line in _folded(each, width, "  ")]
+    lines = picture(scene, width, WHOLE, colour=colour)
     if told:
         head = "Why one of its accounts was slowed, in the words of `gauger explain`:"
         lines += [rule, *_folded(head, width), "", *brief(told, width)]
+    lines += [rule, *[line for each in _facts(scene) for line in _folded(each, width, "  ")]]
     if commands:
         lines += [rule, "To look further:", *[f"  {each}" for each in commands]]
     return "".join(f"{line}\n" for line in lines)
@@ -67,12 +68,30 @@ def brief(told: str, width: int) -> list[str]:
     lines: list[str] = []
     for part in shown:
         lines += [""] * bool(lines)
-        for at, line in enumerate(part[:PART]):
-            following = part[at + 1] if at + 1 < len(part) else ""
-            lines += _folded(line, width, " " * max(4, _margin(following) - _margin(line)))
-        if len(part) > PART:
+        whole = _unfolded(part) if width < WIDTH else [(line, 4) for line in part]
+        for line, more in whole[:PART]:
+            lines += _folded(line, width, " " * more)
+        if len(whole) > PART:
             lines.append("    ...")
     return lines
+
+
+def _unfolded(lines: Sequence[str]) -> list[tuple[str, int]]:
+    """Lines that were folded at the explanation's own width, whole again, and how much further in each went on.
+
+    A line goes on in the next one where that is further in, and its first word had no room any more.
+    """
+    made: list[tuple[str, int]] = []
+    last = ""
+    for line in lines:
+        word = line.split(maxsplit=1)[0] if line.strip() else ""
+        deeper = _margin(line) - _margin(made[-1][0]) if made else 0
+        if word and deeper > 0 and len(last) + 1 + len(word) > WIDTH:
+            made[-1] = (f"{made[-1][0]} {line.strip()}", deeper)
+        else:
+            made.append((line, 4))
+        last = line
+    return made
 
 
 def _facts(scene: Scene) -> list[str]:

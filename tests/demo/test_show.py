@@ -64,6 +64,8 @@ def test_without_a_terminal_it_prints_lines_and_the_end(tmp_path: Path) -> None:
     assert re.match(r"day 1 \d\d:\d\d  customers: ", lines[0])
     assert "As it should be." in lines
     assert "Why one of its accounts was slowed, in the words of `gauger explain`:" in lines
+    assert re.search(r"explain account acct-\w+ --ledger \S+$", done.stdout, re.MULTILINE)
+    assert re.search(r"explain campaign campaign-\w+ --ledger \S+$", done.stdout, re.MULTILINE)
     found = re.search(r"explain record (\S+) --ledger (\S+)", done.stdout)
     assert found is not None
     assert f"request  {found[1]}" in lines

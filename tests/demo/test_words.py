@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.demo.words import brief, missed, progress, summary
+from gateway.ledger.explain_text import fold
 from tests.demo.scenes import line, linked, recognised, scene, tally_of
 
 TOLD = """request  R1
@@ -56,11 +57,11 @@ def test_a_customer_who_was_acted_on_is_a_miss_and_is_named() -> None:
     assert said == "customers were acted on: 1 of `people` (people 1)"
 
 
-def test_the_end_has_the_picture_the_facts_the_reason_and_the_commands() -> None:
+def test_the_end_has_the_picture_the_reason_the_facts_and_the_commands() -> None:
     text = summary(scene(recognised(), left_out=7), TOLD, ["gauger verify ledger"], 90, colour=False)
     at = [
         text.index(part)
-        for part in ("Gauger: a hydra of 40", "As it should be.", "Why one of its accounts", "To look further:")
+        for part in ("Gauger: a hydra of 40", "Why one of its accounts", "As it should be.", "To look further:")
     ]
     assert at == sorted(at)
     assert "30 customers' accounts asked 10 times: 10 served, 0 accounts tagged, 0 acted on." in " ".join(text.split())
@@ -96,3 +97,16 @@ def test_lines_that_are_too_long_are_folded_where_they_stand() -> None:
     assert all(len(each) <= 40 for each in lines)
     assert lines[1].startswith("  word")
     assert lines[2].startswith("      word")
+
+
+def test_what_the_explanation_folded_is_folded_anew() -> None:
+    sentence = "  linked    " + "each account was linked to others of them, and agrees with them on a client " * 2
+    folded = fold(sentence, 12)
+    assert len(folded) == 2
+    told = "\n".join(["Campaign c", *folded, "  share     100%"])
+    assert brief(told, 100) == told.split("\n")
+    lines = brief(told, 60)
+    assert " ".join(" ".join(lines).split()) == " ".join(told.split())
+    assert [each[:12] for each in lines[2:-1]] == [" " * 12] * len(lines[2:-1])
+    assert all(45 < len(each) <= 60 for each in lines[1:-2])
+    assert lines[-1] == "  share     100%"
