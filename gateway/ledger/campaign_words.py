@@ -75,7 +75,8 @@ def doubts(campaign: Campaign, now: int) -> tuple[str, ...]:
             f"Its recipe was first seen {age} before: before it is {span(GRACE)} old it never corroborates a block."
         )
     if campaign.owners < campaign.members:
-        found.append(f"Accounts of one organisation count as one owner: {campaign.members:,} accounts have {campaign.owners:,}.")
+        counted = f"{campaign.members:,} accounts have {campaign.owners:,}"
+        found.append(f"Accounts of one organisation count as one owner: {counted}.")
     return tuple(found)
 
 
