@@ -66,9 +66,7 @@ def doubts(campaign: Campaign, now: int) -> tuple[str, ...]:
     """What bounds what may be made of it at a moment, µs."""
     found = []
     if campaign.owners < ACTS:
-        found.append(
-            f"A campaign has a score from {ACTS} owners on, and this one has {campaign.owners}: it counts none."
-        )
+        found.append(f"A campaign has a score from {ACTS} owners on, and this one has {campaign.owners}: it has none.")
     if now - campaign.since < GRACE:
         age = span(max(0, now - campaign.since))
         found.append(
@@ -100,7 +98,7 @@ INNOCENT: dict[str, tuple[float, float, str, str]] = {
     "overlap": (
         0.5,
         float("inf"),
-        "members asked what others of them had asked about as often as people who each choose for themselves do",
+        "members asked what others of them had asked at least about as often as people who each choose for themselves do",
         "members hardly ever asked what another of them had asked; people who each choose for themselves do (1)",
     ),
     "dispersion": (

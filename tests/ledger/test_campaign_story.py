@@ -129,7 +129,7 @@ def test_a_campaign_that_no_card_scores_is_told_all_the_same() -> None:
     assert (made.scores, made.path, made.highest) == ({}, (), {})
     text = to_text(made)
     assert "No scorecard counts of it" in text
-    assert "this one has 4: it counts none" in " ".join(text.split())
+    assert "this one has 4: it has none" in " ".join(text.split())
 
 
 def test_without_the_policy_s_text_numbers_stay_and_words_go() -> None:
