@@ -98,7 +98,7 @@ INNOCENT: dict[str, tuple[float, float, str, str]] = {
     "overlap": (
         0.5,
         float("inf"),
-        "members asked what others of them had asked at least about as often as people who each choose for themselves do",
+        "members asked what others of them had asked, no less often than people who choose for themselves do",
         "members hardly ever asked what another of them had asked; people who each choose for themselves do (1)",
     ),
     "dispersion": (
