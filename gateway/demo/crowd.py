@@ -32,12 +32,15 @@ class Crowd:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Sends until the plan's hours are over, then waits for what is under way. Cancelled, it drops that."""
+        """Sends all that there is, or until the plan's hours are over and nobody may be so late; then waits for what is
+        under way. Cancelled, it drops that.
+        """
         plan, rush = self._plan, self._rush
+        end = plan.hours * 3600 + max(0.0, plan.late) * plan.rate
         try:
             for sent in self._world.play(deaf=False):
                 early = (sent.line.t - BEGIN - rush.passed) / plan.rate
-                if rush.passed >= plan.hours * 3600 or self.sent >= plan.most:
+                if rush.passed >= end or self.sent >= plan.most:
                     break
                 if early > 0:
                     await asyncio.sleep(early)

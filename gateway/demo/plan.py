@@ -45,7 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
     begins: float = 8.0  # hours after which the hydra does
     most: int = 12_000  # requests
     concurrency: int = 32
-    late: float = 1.0  # seconds behind time from which benign requests are left out
+    late: float = 1.0  # seconds behind time from which benign requests are left out, and after the end all
 
     @property
     def rate(self) -> float:

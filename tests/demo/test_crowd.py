@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,19 +63,18 @@ async def test_who_asks_is_known_by_key_age_and_network(tmp_path: Path) -> None:
     async with stage(tmp_path / "demo", PLAN) as at:
         crowd = await crowd_of(at, PLAN)
     records = list(at.host.tape.records())
-    assert len(records) == crowd.sent == crowd.statuses.total()
+    assert len(records) == crowd.sent == at.world.requests
     assert set(crowd.statuses) == {200}
     by_name = {account.name: account for account in at.world.accounts}
     assert all(record["account"]["known"] for record in records)
     assert {group_of(by_name[record["account"]["id"]]) for record in records} >= {HYDRA}
     for record in records:
-        account = by_name[record["account"]["id"]]
-        age = record["account"]["age_s"] - (BEGIN - int((BEGIN + account.created) // 86_400 * 86_400))
-        assert 0 <= age <= PLAN.hours * 3600
+        made = (BEGIN + by_name[record["account"]["id"]].created) // 86_400 * 86_400
+        assert record["account"]["age_s"] == int(datetime.fromisoformat(record["ts"]).timestamp() - made)
     heads = [record for record in records if by_name[record["account"]["id"]].campaign]
     assert len({record["client"]["network"] for record in heads}) == 1  # ten heads share one
     assert len({record["client"]["network"] for record in records}) > 3
-    assert {record["ts"][:10] for record in records} == {"2026-03-01"}
+    assert min(record["ts"] for record in records) >= "2026-03-01"
 
 
 async def test_whoever_is_late_leaves_customers_out_and_never_a_head(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ async def test_it_asks_no_more_than_the_plan_says(tmp_path: Path) -> None:
     plan = Plan(seconds=1, hours=2, owners=10, course=False, heads=4, pace=200, begins=0.5, late=60, most=7)
     async with stage(tmp_path / "demo", plan) as at:
         crowd = await crowd_of(at, plan)
-    assert crowd.sent == crowd.statuses.total() == 7
+    assert crowd.sent == len(list(at.host.tape.records())) == 7
 
 
 async def test_answers_are_as_long_as_is_told_and_streams_are_short(tmp_path: Path) -> None:
