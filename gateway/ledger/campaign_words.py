@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.campaigns import ACTS, GRACE, Campaign
 from gateway.campaigns.readings import NAMES, read
+from gateway.campaigns.signals.marked import MARKS, OF_THE_FRAME
 from gateway.campaigns.signals.partition import SEVERAL
 from gateway.ledger.evidence_words import gauge_of, reading_words
 from gateway.ledger.words import amount, span
@@ -83,6 +84,8 @@ def spoken(campaign: Campaign, now: int) -> tuple[Spoken, ...]:
     found = []
     for name, (least, most, does, not_) in INNOCENT.items():
         value = read(campaign, name, now)
+        if name == "marked" and any((read(campaign, mark, now) or 0.0) >= OF_THE_FRAME for mark in MARKS):
+            continue  # what the frame itself bears is counted with all requests, and not by members
         if value is not None:
             if name == "balance":  # the ratio grows with a crowd: 1 + correlation * (members - 1)
                 most = 1.0 + CROWD * (campaign.members - 1)

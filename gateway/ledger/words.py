@@ -51,6 +51,8 @@ def amount(value: float, unit: Unit = "") -> str:
     if unit == "dB":
         return f"{_number(round(value, 2))} dB"
     if unit == "share":
+        if 0.0 < abs(value) < 0.0001:  # a throttle may leave a hundred-thousandth
+            return f"{value * 100:.6f}".rstrip("0") + "%"
         return f"{_number(round(value * 100, 2))}%"
     if unit == "duration":
         return span(round(value * 1_000_000))

@@ -4,9 +4,11 @@ measures     whether requests that fill the campaign's frames come more evenly, 
              independent people would
 formula      VR = Var(sum of x) / sum of Var(x), x a member's requests in 15 minutes, over the bins since it was
              found, at most 96 (a day), at least 12; then it begins anew. Independent accounts without a
-             rhythm: 1. One stream that is dealt out to many: near 0. People of one time zone: 2 to 4.6. All
-             starting together: 20 (simulated, 40 accounts, 3 days)
-unit         ratio
+             rhythm: 1. One stream that is dealt out to many: near 0. People of one time zone: above 1.7, and
+             the more the larger the crowd: VR = 1 + r (m - 1) of m members whose counts go together by r. So
+             lock-step is told by r = (VR - 1) / (m - 1): people of one time zone come to 0.15 at most, forty
+             accounts that start together to 0.5 (simulated)
+unit         ratio; correlation
 state        a number a member, 96 sums
 half-life    a day
 evasion      schedules of their own for each account, drawn at random: free, but slower, and at 1 still more
@@ -38,10 +40,15 @@ class Balance(Bond):
             "variance of all members' requests together, by the sum of each one's: 1 = independent",
             words="how the members' requests vary together, where 1 is independent and 0 one stream dealt out",
         ),
+        Gauge(
+            "lockstep",
+            "correlation of two members' requests by the quarter of an hour",
+            words="how far two members' busy quarters of an hour are the same ones",
+        ),
     )
 
     def __init__(self) -> None:
-        self.value: float | None = None  # of the last whole window
+        self.value: tuple[float, float] | None = None  # of the last whole window
         self._open(0)
 
     def _open(self, now: int) -> None:
@@ -63,7 +70,7 @@ class Balance(Bond):
     def read(self) -> dict[str, float]:
         now = self._ratio()
         value = now if now is not None else self.value
-        return {} if value is None else {"balance": value}
+        return {} if value is None else {"balance": value[0], "lockstep": value[1]}
 
     def _close(self, found: int) -> None:
         self.sums.append(sum(self.here.values()))
@@ -78,11 +85,15 @@ class Balance(Bond):
             self._open(found)
             self.started = True
 
-    def _ratio(self) -> float | None:
+    def _ratio(self) -> tuple[float, float] | None:
+        """The ratio, and the correlation that it is made of."""
         bins, whole = len(self.sums), sum(self.sums)
         if bins < LEAST or whole < ENOUGH:
             return None
         mean = whole / bins
         together = sum((each - mean) ** 2 for each in self.sums) / bins
         apart = self.squares / bins - sum(count * count for count in self.all.values()) / (bins * bins)
-        return together / apart if apart > 0.0 else None
+        if apart <= 0.0:
+            return None
+        ratio = together / apart
+        return ratio, max(0.0, ratio - 1.0) / max(1, len(self.all) - 1)

@@ -22,7 +22,7 @@ from gateway.campaigns.signals import Bond, Gauge
 from gateway.gauges import PANEL
 from gateway.signals import Slab
 
-__all__ = ["Marked"]
+__all__ = ["MARKS", "OF_THE_FRAME", "Marked"]
 
 MARKS = (
     "elicitation_share",

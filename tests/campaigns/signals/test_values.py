@@ -217,6 +217,22 @@ def test_people_of_one_time_zone_are_between(seed: int) -> None:
     assert 1.7 <= ratio(bins) <= 5.0
 
 
+@pytest.mark.parametrize("members", [40, 400])
+def test_a_large_crowd_is_no_lock_step(members: int) -> None:
+    """The ratio grows with the number of people who sleep at night; the correlation of two of them doesn't."""
+    chance, bins = Random(3), []
+    for at in range(96):
+        bins += crowd(chance, 0.3 * (1 + 0.95 * sin(2 * pi * at / 96)), members, bins=1)
+    bond = Balance()
+    row(bond, bins)
+    people = bond.read()
+    assert people["lockstep"] < 0.2
+    assert people["balance"] > members / 20
+    bond = Balance()
+    row(bond, [{f"a{who}": 3 for who in range(members)} if at % 4 == 0 else {} for at in range(96)])
+    assert bond.read()["lockstep"] > 0.9
+
+
 def test_nothing_is_said_of_less_than_three_hours_nor_of_sixty_requests() -> None:
     for bins, each in ((11, 10), (40, 1)):
         bond = Balance()
@@ -227,10 +243,10 @@ def test_nothing_is_said_of_less_than_three_hours_nor_of_sixty_requests() -> Non
 def test_a_day_later_it_begins_anew_and_says_what_it_said_until_there_is_enough() -> None:
     bond = Balance()
     row(bond, [{"a": 10, "b": 10} if at % 2 else {} for at in range(96)])
-    assert bond.read() == {"balance": pytest.approx(2.0)}
+    assert bond.read() == {"balance": pytest.approx(2.0), "lockstep": pytest.approx(1.0)}
     later = T0 // BIN * BIN + 200 * BIN
     row(bond, [{"a": 10} if at % 2 else {"b": 10} for at in range(10)], later)
-    assert bond.read() == {"balance": pytest.approx(2.0, abs=0.01)}
+    assert bond.read()["balance"] == pytest.approx(2.0, abs=0.01)
     row(bond, [{"a": 10} if at % 2 else {"b": 10} for at in range(10, 24)], later + 10 * BIN)
     assert bond.read()["balance"] < 0.5
 
