@@ -6,9 +6,10 @@ measures     how surprising it is that so few of the members' prompts are the sa
 formula      partition = -10 log10 P(Poisson(x) <= o) dB, o pairs of members with one prompt in common,
              x = ((sum m)^2 - sum m^2) / (2 * 10 * sum m) the pairs to expect of a pool ten times as large as
              what was seen; nothing is claimed of more than one pool: times 1 up to a dispersion of 1.6,
-             times 0 from 2.6 on. dispersion = chi^2 / df of members by 32 cells of words. overlap = o / x
+             times 0 from 2.6 on. dispersion = chi^2 / df of members by 32 cells of words, among members with one
+             frame each, so that its own words tell nobody apart. overlap = o / x
 unit         dB; a ratio; a ratio
-state        512 prompts with at most 4 members each, 32 cells of words a member
+state        512 prompts with at most 4 members each, 32 cells of words a member and for each of 64 frames
 half-life    none: the sample of prompts grows coarser as more come
 evasion      one prompt in twenty asked twice, on purpose: a twentieth more to pay for, and it shows as overlap;
              a paraphrase of each prompt an account leaves the words as they are
@@ -34,6 +35,8 @@ POOL = 10.0  # times as large as what was seen
 WORDS = 16  # of a member, from which it is looked at
 LOOKED = 400  # members that are looked at for their words
 LEAST = 30  # prompts in the sample
+LEAST_MEMBERS = 3  # with one frame, whose words are compared
+FRAMES = 64  # that are looked at apart
 ONE, SEVERAL = 1.6, 2.6  # dispersion up to which it is one pool, from which it is not
 
 
@@ -82,19 +85,21 @@ class Partition(Bond):
 
     def begin(self) -> None:
         self.looked = 0
-        self.cells = [0.0] * CELLS  # words
-        self.squares = [0.0] * CELLS  # of them, by the member's
+        self.words: dict[int, _Words] = {}  # first frame of the member -> what members with it are about
 
     def member(self, habits: Habits, slab: Slab | None) -> None:
         cells = habits.cells
         words = sum(cells)
         if words < WORDS or self.looked >= LOOKED:
             return
+        frame = habits.frames[0] if habits.frames else 0
+        found = self.words.get(frame)
+        if found is None:
+            if len(self.words) == FRAMES:
+                return
+            found = self.words[frame] = _Words()
         self.looked += 1
-        for at, count in enumerate(cells):
-            if count:
-                self.cells[at] += count
-                self.squares[at] += count * count / words
+        found.add(cells, words)
 
     def read(self) -> dict[str, float]:
         by: dict[str, int] = {}
@@ -105,25 +110,54 @@ class Partition(Bond):
                 by[account] = by.get(account, 0) + 1
         asked = sum(by.values())
         made: dict[str, float] = {}
-        if self.looked >= 3:
-            made["dispersion"] = self._dispersion()
+        dispersion = self._dispersion()
+        if dispersion is not None:
+            made["dispersion"] = dispersion
         if asked >= LEAST:
             expected = (asked * asked - sum(each * each for each in by.values())) / (2.0 * POOL * asked)
             if expected > 0.0:
                 made["overlap"] = same / expected
-                made["partition"] = rare(same, expected) * self._one_pool(made.get("dispersion"))
+                made["partition"] = rare(same, expected) * self._one_pool(dispersion)
         return made
 
-    def _dispersion(self) -> float:
-        words = sum(self.cells)
-        used = [at for at in range(CELLS) if self.cells[at]]
-        if len(used) < 2:
-            return 1.0
-        square = sum(self.squares[at] * words / self.cells[at] for at in used) - words
-        return max(0.0, square / ((self.looked - 1) * (len(used) - 1)))
+    def _dispersion(self) -> float | None:
+        """Within each frame, whose own words are the same for all who fill it."""
+        chi = df = 0.0
+        for each in self.words.values():
+            square, free = each.chi()
+            chi, df = chi + square, df + free
+        return max(0.0, chi / df) if df else None
 
     @staticmethod
     def _one_pool(dispersion: float | None) -> float:
         if dispersion is None:
             return 0.0
         return min(1.0, max(0.0, (SEVERAL - dispersion) / (SEVERAL - ONE)))
+
+
+class _Words:
+    """What members with one frame are about: words by cell, and the squares of each member's by the member's sum."""
+
+    __slots__ = ("cells", "members", "squares")
+
+    def __init__(self) -> None:
+        self.members = 0
+        self.cells = [0.0] * CELLS
+        self.squares = [0.0] * CELLS
+
+    def add(self, cells: bytes, words: int) -> None:
+        """One member more."""
+        self.members += 1
+        for at, count in enumerate(cells):
+            if count:
+                self.cells[at] += count
+                self.squares[at] += count * count / words
+
+    def chi(self) -> tuple[float, int]:
+        """Pearson's chi-square of members by cells, and its degrees of freedom; of less than three members none."""
+        used = [at for at, count in enumerate(self.cells) if count]
+        if self.members < LEAST_MEMBERS or len(used) < 2:
+            return 0.0, 0
+        words = sum(self.cells)
+        square = sum(self.squares[at] * words / self.cells[at] for at in used) - words
+        return square, (self.members - 1) * (len(used) - 1)
