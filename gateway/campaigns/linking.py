@@ -20,18 +20,18 @@ of those who came with it is held against the same share among the users of othe
 correlation within a frame, since frames differ; and so is the share of those who do nothing else.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from math import log10
 from typing import NamedTuple
 
 from gateway.campaigns.habits import CLIENT, NETWORK, PARAMS, Habits
 from gateway.odds import beta_of, weigher
 
-__all__ = ["PURE", "STRIDE", "Links", "User", "cohort", "needed", "pairs", "weight"]
+__all__ = ["PURE", "Links", "Turn", "User", "cohort", "needed", "pairs", "weight"]
 
 AGREE = {PARAMS: 0.8, CLIENT: 0.6, NETWORK: 0.3}  # kind of a key -> how often one operator's accounts agree on it
 FRAME = 0.9  # the same of a frame
-STRIDE = 32  # users between two turns
+UNITS = 128  # of work in a turn
 
 COHORT = 10  # owners
 STRONG = 20.0  # dB of both tests together
@@ -47,6 +47,23 @@ class User(NamedTuple):
 
     habits: Habits
     share: float
+
+
+class Turn:
+    """How much has been done since others had their turn. A unit takes about a microsecond."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = UNITS
+
+    def ends(self, units: int) -> bool:
+        """Whether it is time to stop, after so much more."""
+        self._left -= units
+        if self._left > 0:
+            return False
+        self._left = UNITS
+        return True
 
 
 class Links:
@@ -72,8 +89,8 @@ class Links:
         self._parent.setdefault(first, first)
         self._parent[second] = first
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._parent))
+    def __contains__(self, account: object) -> bool:
+        return account in self._parent
 
 
 def weight(agree: float, have: float, owners: float) -> float:
@@ -87,7 +104,7 @@ def needed(owners: int) -> float:
 
 
 def pairs(
-    users: Sequence[User], frame: float, weigh: Callable[[int], float], need: float, links: Links
+    users: Sequence[User], frame: float, weigh: Callable[[int], float], need: float, links: Links, turn: Turn
 ) -> Generator[None, None, int]:
     """Links the users of one frame; how many links were made. `frame`: what agreeing on it is worth, `weigh`: the same
     of another key, dB. Users are grouped by what else they agree on; the one with the largest share stands for a group.
@@ -96,27 +113,29 @@ def pairs(
     for places in ((0, 1, 2), (0, 1), (0, 2), (1, 2), (0,), (1,), (2,)):
         groups: dict[tuple[int, ...], list[User]] = {}
         heads: dict[tuple[int, ...], User] = {}
-        for at, user in enumerate(users):
+        for user in users:
             keys = tuple([user.habits.seconds[place] for place in places])
             if all(keys):
                 groups.setdefault(keys, []).append(user)
                 head = heads.get(keys)
                 if head is None or (user.share, user.habits.account) > (head.share, head.habits.account):
                     heads[keys] = user
-            if not at % STRIDE:
+            if turn.ends(1):
                 yield
         for keys, group in groups.items():
+            if turn.ends(1):
+                yield
             if len(group) < 2:
                 continue
             more = sum(map(weigh, keys))
             if more <= 0.0 or frame + more < need:
                 continue
             head = heads[keys]
-            for at, user in enumerate(group):
+            for user in group:
                 if user is not head and frame * user.share + more >= need:
                     links.join(head.habits.account, user.habits.account)
                     made += 1
-                if not at % STRIDE:
+                if turn.ends(1):
                     yield
     return made
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from gateway.campaigns import Campaign
 from gateway.campaigns.bonds import BONDS
 from gateway.campaigns.habits import Habits
+from gateway.campaigns.linking import Turn
 from gateway.campaigns.pool import PLACES, Pool
 from gateway.campaigns.signals.shared_recipe import came_with
 from gateway.campaigns.walk import Group
@@ -12,7 +13,7 @@ from gateway.observe import Observation
 
 __all__ = ["Recipe"]
 
-STRIDE = 6  # members a slice: each one's row is unpacked, in some 15 µs
+ADDED = 20  # units of work: a member's row of signals is unpacked and added, its words are compared
 ENTERS = 0.5  # share of an account's requests, where the campaign is a cohort
 
 
@@ -30,21 +31,21 @@ class Recipe:
         self.snapshot: Campaign | None = None
         self._bonds = [made() for made in BONDS.values()]
 
-    def regroup(self, group: Group) -> Generator[None, None, None]:
+    def regroup(self, group: Group, turn: Turn) -> Generator[None, None, None]:
         """Takes a group's members and terms."""
-        for at, record in enumerate(self.members):
+        for record in self.members:
             if record.campaign is self:
                 record.campaign = None
-            if not at % 64:
+            if turn.ends(1):
                 yield
         self.members = []
         self.frames, self.seconds, self.need = group.frames, group.seconds, group.need
         self.linked = group.linked
         self.since = min(self.since or group.since, group.since)
-        for at, user in enumerate(group.users):
+        for user in group.users:
             user.habits.campaign, user.habits.share = self, user.share
             self.members.append(user.habits)
-            if not at % 64:
+            if turn.ends(1):
                 yield
 
     @property
@@ -74,18 +75,18 @@ class Recipe:
                     bond.saw(account, seen, now)
                 return
 
-    def look(self, row_of: Callable[[str], bytes], epoch: int, now: int) -> Generator[None, None, None]:
+    def look(self, row_of: Callable[[str], bytes], epoch: int, now: int, turn: Turn) -> Generator[None, None, None]:
         """Makes the snapshot anew."""
         pool = Pool(now)
         for bond in self._bonds:
             bond.begin()
         members, owners = self.members, set[str]()
-        for at, record in enumerate(members):
+        for record in members:
             owners.add(record.owner)
             slab = pool.add(row_of(record.account))
             for bond in self._bonds:
                 bond.member(record, slab)
-            if not at % STRIDE:
+            if turn.ends(ADDED):
                 yield
         made: dict[str, float] = {}
         for bond in self._bonds:

@@ -2,9 +2,9 @@
 
 Each answer that the model server gave steps the record of its account. From time to time all records are gone through:
 which frames are shared, who speaks for them, which of their users are one, and what these do together. That is done in
-slices, one an answer, so that no request waits for it, and is begun anew only when four times as many answers have
-come, so that it costs a bounded part of each. Nothing is taken over from the last time but a campaign's name, which
-goes to whoever has most of its members: what isn't so any more is not linked any more.
+slices of some 0.15 ms, one an answer, so that no request waits for it; where it takes many it is begun anew only when
+four times as many answers have come. Nothing is taken over from the last time but a campaign's name, which goes to
+whoever has most of its members: what isn't so any more is not linked any more.
 
 Bounds. `memory` bytes for the records, at `RECORD` each (measured by tracemalloc); the least recently seen goes first.
 A counting filter of 1 MiB tells which frames several accounts fill (Fan et al., Summary cache, 2000): where two frames
@@ -17,6 +17,7 @@ from math import log10
 
 from gateway.campaigns import COUNTS, Campaign
 from gateway.campaigns.habits import Habits, fingerprints, generates
+from gateway.campaigns.linking import Turn
 from gateway.campaigns.recipe import Recipe
 from gateway.campaigns.walk import Group, walk
 from gateway.identity import Caller
@@ -32,7 +33,8 @@ FULL = 255
 MOST = 256  # campaigns
 EPOCH = HOUR  # µs after which all is gone through again, whatever has changed
 PAUSE = 60_000_000  # µs between two times, at least
-REST = 4  # answers without a slice, for each with one
+REST = 4  # answers for each slice, before all is gone through again
+FEW = 500  # slices that need no rest
 MANY = 8  # frames that accounts took up and others fill: reason enough to look before the hour is over
 FARTHEST = 0.01  # share of use below which a membership says no less
 
@@ -149,7 +151,7 @@ class Campaigns:
         """One slice of going through everything, if it is time."""
         if self._walk is None:
             since = now - self._begun
-            if self._answers < REST * self._slices or since < PAUSE:
+            if self._answers < REST * (self._slices - FEW) or since < PAUSE:
                 return
             grown = 4 * self._asked >= max(1.0, sum(each.requests for each in self._live))
             if since < EPOCH and self._taken < MANY and not grown:
@@ -170,23 +172,24 @@ class Campaigns:
                 self._walk = None
 
     def _through(self, now: int) -> Slices:
-        groups = yield from walk(self, now)
+        turn = Turn()
+        groups = yield from walk(self, now, turn)
         self.epoch += 1
-        yield from self._commit(groups[:MOST])
+        yield from self._commit(groups[:MOST], turn)
         for recipe in self._live:
-            yield from recipe.look(self._row_of, self.epoch, now)
+            yield from recipe.look(self._row_of, self.epoch, now, turn)
 
-    def _commit(self, groups: list[Group]) -> Slices:
+    def _commit(self, groups: list[Group], turn: Turn) -> Slices:
         """The groups become the campaigns. Each takes over the one that most of its members were in."""
         left = {recipe.id: recipe for recipe in self._live}
         live: list[Recipe] = []
         for group in groups:
             before: dict[str, int] = {}
-            for at, user in enumerate(group.users):
+            for user in group.users:
                 recipe = user.habits.campaign
                 if isinstance(recipe, Recipe) and recipe.id in left:
                     before[recipe.id] = before.get(recipe.id, 0) + 1
-                if not at % 64:
+                if turn.ends(1):
                     yield
             name = max(before, key=lambda each: (before[each], each), default="")
             live.append(left.pop(name) if name else Recipe(self._name(group, [*left, *[each.id for each in live]])))
@@ -194,7 +197,7 @@ class Campaigns:
             recipe.leave()
         self._live, self._recipes = live, {}
         for recipe, group in zip(live, groups, strict=True):
-            yield from recipe.regroup(group)
+            yield from recipe.regroup(group, turn)
             for key in recipe.frames:
                 self._recipes.setdefault(key, recipe)
 

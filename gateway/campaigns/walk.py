@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.campaigns import ACTS, COUNTS
 from gateway.campaigns.habits import Habits
-from gateway.campaigns.linking import AGREE, FRAME, PURE, STRIDE, Links, User, cohort, needed, pairs, weight
+from gateway.campaigns.linking import AGREE, FRAME, PURE, Links, Turn, User, cohort, needed, pairs, weight
 from gateway.campaigns.signals.shared_recipe import came_with
 from gateway.signals import DAY, WEEK
 
@@ -19,6 +19,7 @@ USUAL, USUAL_OF = 3.0, 10.0  # users of shared frames that came with theirs: wha
 RANGE = (0.2, 0.9)  # what is believed of them at all
 COMMON = 0.1  # share of a group's members that fill a frame of its recipe
 LEAST = 3  # the same, members
+UNPACKED, TESTED = 8, 10  # units of work: a row that is unpacked; a frame that is tested
 SAMPLE = 256  # of times, to find the middle one
 
 Slices = Generator[None, None, None]
@@ -71,9 +72,9 @@ class _Census(NamedTuple):
         return weight(AGREE[key & 7], self.have.get(key, 0), self.voters)
 
 
-def walk(shelf: Shelf, now: int) -> Generator[None, None, list[Group]]:
+def walk(shelf: Shelf, now: int, turn: Turn) -> Generator[None, None, list[Group]]:
     """Goes through all records; at its end the groups, the largest first."""
-    census = yield from _census(shelf, now)
+    census = yield from _census(shelf, now, turn)
     need = needed(census.owners)
     links = Links()
     frames: dict[int, _Frame] = {}
@@ -81,10 +82,10 @@ def walk(shelf: Shelf, now: int) -> Generator[None, None, list[Group]]:
     cohorts: dict[int, _Frame] = {}
     came, of = USUAL, USUAL_OF
     for key, records in census.users.items():
-        frame = yield from _frame(shelf, key, records, census, now)
+        frame = yield from _frame(shelf, key, records, census, now, turn)
         if frame is None:
             continue
-        made = yield from pairs(frame.users, frame.worth, census.weigh, need, links)
+        made = yield from pairs(frame.users, frame.worth, census.weigh, need, links, turn)
         if made:
             frames[key] = frame
         if made < ACTS - 1:
@@ -92,27 +93,28 @@ def walk(shelf: Shelf, now: int) -> Generator[None, None, list[Group]]:
             came += len(frame.born)
             of += len(frame.users)
     for frame in rest:
-        yield
+        if turn.ends(TESTED):
+            yield
         others = max(1.0, of - len(frame.users))
         usual = min(RANGE[1], max(RANGE[0], (came - len(frame.born)) / others))
         one, all_ = frame.born, len(frame.users)
         if frame.votes > AGED * all_ or not cohort(frame.owners, len(one), frame.pure, all_, usual):
             continue
         frames[frame.key] = cohorts[frame.key] = frame
-        for at, user in enumerate(one):
+        for user in one:
             links.join(one[0].habits.account, user.habits.account)
-            if not at % STRIDE:
+            if turn.ends(1):
                 yield
-    return (yield from _groups(links, frames, cohorts, census, need))
+    return (yield from _groups(links, frames, cohorts, census, need, turn))
 
 
-def _census(shelf: Shelf, now: int) -> Generator[None, None, _Census]:
+def _census(shelf: Shelf, now: int, turn: Turn) -> Generator[None, None, _Census]:
     ages: dict[int, int] = {}
     have: dict[int, int] = {}
     users: dict[int, list[Habits]] = {}
     owners: set[str] = set()
     today = now // DAY
-    for at, record in enumerate(shelf.records()):
+    for record in shelf.records():
         if record.owner not in owners:
             owners.add(record.owner)
             day = _votes_from(record) // DAY
@@ -124,57 +126,58 @@ def _census(shelf: Shelf, now: int) -> Generator[None, None, _Census]:
         for key in record.frames:
             if shelf.is_shared(key):
                 users.setdefault(key, []).append(record)
-        if not at % (2 * STRIDE):
+        if turn.ends(2):
             yield
     voters = sum(count for day, count in ages.items() if day <= today)
     return _Census(len(owners), voters, ages, have, users)
 
 
 def _frame(
-    shelf: Shelf, key: int, records: list[Habits], census: _Census, now: int
+    shelf: Shelf, key: int, records: list[Habits], census: _Census, now: int, turn: Turn
 ) -> Generator[None, None, _Frame | None]:
     """What is known of a frame; None where it isn't shared by owners, or is public."""
+    if turn.ends(4):
+        yield
+    if len(records) < COUNTS:
+        return None
+    came = [record.since for record in records[:: 1 + len(records) // SAMPLE] if key in record.born]
+    since = _middle(came) if came else now
+    votes: set[str] = set()
+    for record in records:
+        if _votes(record, key, since, shelf.started):
+            votes.add(record.owner)
+            if len(votes) >= HUB:
+                return None
+        if turn.ends(1):
+            yield
     users: list[User] = []
     born: list[User] = []
     owners: set[str] = set()
-    came: list[int] = []
     pure = 0
-    for at, record in enumerate(records):
+    for record in records:
         share = shelf.habits_of(record).get(key)
         if share is not None:
             user = User(record, share)
             users.append(user)
             owners.add(record.owner)
             pure += share >= PURE
-            if key in record.born:
-                came.append(record.since)
             if came_with(record):
                 born.append(user)
-        if not at % STRIDE:
+        if turn.ends(UNPACKED):
             yield
     if len(owners) < COUNTS:
         return None
-    since = _middle(came) if came else now
-    votes: set[str] = set()
-    for at, user in enumerate(users):
-        if _votes(user.habits, key, since, shelf.started):
-            votes.add(user.habits.owner)
-        if len(votes) >= HUB:
-            return None
-        if not at % STRIDE:
-            yield
     older = sum(count for day, count in census.ages.items() if day <= since // DAY)
     worth = weight(FRAME, len(votes), older)
     return _Frame(key, users, len(owners), born, pure, len(votes), worth)
 
 
 def _middle(times: list[int]) -> int:
-    """When the middle one of those came who came with a frame, of a sample: a single old user says nothing of it.
+    """When the middle one of a sample of those came who came with a frame: a single old user says nothing of it.
 
     Else whoever copies the prompt of the oldest customer would have a frame that nobody is older than.
     """
-    ranked = sorted(times[:: 1 + len(times) // SAMPLE])
-    return ranked[len(ranked) // 2]
+    return sorted(times)[len(times) // 2]
 
 
 def _votes_from(record: Habits) -> int:
@@ -193,51 +196,66 @@ def _votes(record: Habits, key: int, since: int, started: int) -> bool:
 
 
 def _groups(
-    links: Links, frames: dict[int, _Frame], cohorts: dict[int, _Frame], census: _Census, need: float
+    links: Links, frames: dict[int, _Frame], cohorts: dict[int, _Frame], census: _Census, need: float, turn: Turn
 ) -> Generator[None, None, list[Group]]:
     members: dict[str, dict[str, User]] = {}  # root -> account -> it, by its largest share
     filled: dict[str, dict[int, int]] = {}  # root -> frame -> members that fill it
-    linked = set(links)
     for key, frame in frames.items():
-        for at, user in enumerate(frame.users):
+        for user in frame.users:
             account = user.habits.account
-            if account in linked:
+            if account in links:
                 root = links.find(account)
                 mine = members.setdefault(root, {})
                 if account not in mine or mine[account].share < user.share:
                     mine[account] = user
                 counts = filled.setdefault(root, {})
                 counts[key] = counts.get(key, 0) + 1
-            if not at % STRIDE:
+            if turn.ends(2):
                 yield
     found = []
     for root, mine in members.items():
-        least = max(LEAST, COMMON * len(mine))
-        counts = filled[root]
-        keys = frozenset(key for key, count in counts.items() if count >= least)
-        users: list[User] = []
-        owners: set[str] = set()
-        seconds: dict[int, int] = {}
-        oldest = _middle([user.habits.since for user in mine.values()]) - OF_AGE
-        since = 0
-        for at, user in enumerate(mine.values()):
-            # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked;
-            # and whoever was here long before the others may be whose prompt they copied
-            if not keys.isdisjoint(user.habits.frames) and user.habits.since >= oldest:
-                users.append(user)
-                owners.add(user.habits.owner)
-                since = min(since or user.habits.since, user.habits.since)
-                for key in user.habits.seconds:
-                    if key:
-                        seconds[key] = seconds.get(key, 0) + 1
-            if not at % STRIDE:
-                yield
-        if len(owners) < COUNTS:
-            continue
-        terms = {key: census.weigh(key) for key, count in seconds.items() if count >= max(2, COMMON * len(users))}
-        ranked = sorted(keys, key=lambda key, counts=counts: (-counts[key], key))  # type: ignore[misc]
-        worth = {key: frames[key].worth for key in ranked}
-        found.append(Group(users, worth, terms, need, not cohorts.keys() >= keys, since))
-        yield
+        if turn.ends(TESTED):
+            yield
+        group = yield from _group(mine, filled[root], frames, cohorts, census, need, turn)
+        if group is not None:
+            found.append(group)
     found.sort(key=lambda group: (-len(group.users), group.users[0].habits.account))
     return found
+
+
+def _group(
+    mine: dict[str, User],
+    filled: dict[int, int],
+    frames: dict[int, _Frame],
+    cohorts: dict[int, _Frame],
+    census: _Census,
+    need: float,
+    turn: Turn,
+) -> Generator[None, None, Group | None]:
+    """The accounts that are one, without those that only seem to be; None where too few are left."""
+    least = max(LEAST, COMMON * len(mine))
+    keys = sorted([key for key, count in filled.items() if count >= least], key=lambda key: (-filled[key], key))
+    recipe = frozenset(keys)
+    users: list[User] = []
+    owners: set[str] = set()
+    seconds: dict[int, int] = {}
+    every = 1 + len(mine) // SAMPLE
+    oldest = _middle([user.habits.since for user in list(mine.values())[::every]]) - OF_AGE
+    since = 0
+    for user in mine.values():
+        # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked;
+        # and whoever was here long before the others may be whose prompt they copied
+        if not recipe.isdisjoint(user.habits.frames) and user.habits.since >= oldest:
+            users.append(user)
+            owners.add(user.habits.owner)
+            since = min(since or user.habits.since, user.habits.since)
+            for key in user.habits.seconds:
+                if key:
+                    seconds[key] = seconds.get(key, 0) + 1
+        if turn.ends(2):
+            yield
+    if len(owners) < COUNTS:
+        return None
+    terms = {key: census.weigh(key) for key, count in seconds.items() if count >= max(2, COMMON * len(users))}
+    worth = {key: frames[key].worth for key in keys}
+    return Group(users, worth, terms, need, not cohorts.keys() >= recipe, since)

@@ -25,7 +25,8 @@ from gateway.observe.wire import from_wire
 from gateway.signals import Ended
 from gateway.simulate.chance import dice_of
 from gateway.simulate.knobs import Hydra
-from gateway.simulate.world import Scenario, World
+from gateway.simulate.people import Account
+from gateway.simulate.world import BEGIN, Scenario, World
 
 Event = tuple[Caller, Observation, int]
 US = 1_000  # ns
@@ -34,13 +35,19 @@ US = 1_000  # ns
 def events(owners: int, heads: int, days: float) -> Iterator[Event]:
     """Who asks, what, and when (µs)."""
     prints = Prints(PUBLIC_PEPPER.current)
-    world = World(Scenario(days=days, benign=owners, hydras=(Hydra(accounts=heads, wording="reasoning"),)), dice_of(1))
+    ages: dict[str, int] = {}
+
+    def opened(account: Account) -> None:
+        ages[account.name] = int(BEGIN + account.created)
+
+    hydras = (Hydra(accounts=heads, wording="reasoning"),)
+    world = World(Scenario(days=days, benign=owners, hydras=hydras), dice_of(1), opened=opened)
     for sent in world.play():
         line = sent.line
         headers = [(b"content-type", b"application/json"), (b"user-agent", line.user_agent.encode())]
         seen = from_wire(line.method, line.path, headers, bytes(line.body), prints).seen
         network = network_of(PUBLIC_PEPPER.current, line.client_ip)
-        yield Caller(line.account, network=network), seen, round(line.t * 1e6)
+        yield Caller(line.account, created=ages[line.account], network=network), seen, round(line.t * 1e6)
 
 
 def timed(played: list[Event]) -> None:
