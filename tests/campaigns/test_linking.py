@@ -1,6 +1,6 @@
 """The arithmetic of linking: weights by hand, union-find and stars against naive ones, the cohort test's two sides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import combinations
 from math import lgamma, log, log10
 from random import Random
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.campaigns.linking import Links, User, cohort, needed, pairs, weight
+from gateway.campaigns.linking import Links, Turn, User, cohort, needed, pairs, weight
 from tests.campaigns.worlds import record
 
 NAMES = [f"a{at}" for at in range(12)]
@@ -41,9 +41,9 @@ def components(joins: list[tuple[str, str]]) -> set[frozenset[str]]:
     return {frozenset(each) for each in found if len(each) > 1}
 
 
-def groups(links: Links) -> set[frozenset[str]]:
+def groups(links: Links, among: Iterable[str] = NAMES) -> set[frozenset[str]]:
     found: dict[str, set[str]] = {}
-    for account in links:
+    for account in among:
         found.setdefault(links.find(account), set()).add(account)
     return {frozenset(each) for each in found.values() if len(each) > 1}
 
@@ -121,7 +121,7 @@ def test_stars_link_what_all_pairs_link(
         for at, (keys, share) in enumerate(asked)
     ]
     links = Links()
-    turns = pairs(users, float(frame), lambda key: float(worth.get(key, 0)), float(need), links)
+    turns = pairs(users, float(frame), lambda key: float(worth.get(key, 0)), float(need), links, Turn())
     made_of = 0
     while True:
         try:
@@ -130,7 +130,10 @@ def test_stars_link_what_all_pairs_link(
             made_of = end.value
             break
     expected = by_pairs(users, float(frame), lambda key: float(worth.get(key, 0)), float(need))
-    assert groups(links) == components(expected)
+    assert groups(links, [user.habits.account for user in users]) == components(expected)
+    assert all(
+        (user.habits.account in links) == any(user.habits.account in pair for pair in expected) for user in users
+    )
     assert bool(made_of) == bool(expected)
 
 
