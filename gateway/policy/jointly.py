@@ -31,6 +31,7 @@ JOINT = frozenset({"content", "params", "response", "campaign"})
 PERSONAL = frozenset({"account", "contract"})
 """Families that, below 0, speak for a member whatever its campaign does."""
 PREFIX = "campaign."
+REMEMBERED = 64  # campaigns whose score is kept while their snapshot is the same
 
 Values = list[Any]
 Reader = Callable[[Campaign | None, int, Mapping[str, Any]], Any]
@@ -84,7 +85,7 @@ class Jointly:
         ]
         self._read = [reader(name) for name in self._slots.names]
         self._timed = f"{PREFIX}age" in self._slots.names
-        self._last: tuple[Campaign, int, list[tuple[float, int, bool] | None], Scores] | None = None
+        self._known: dict[str, tuple[Campaign, bool, list[tuple[float, int, bool] | None], Scores]] = {}
 
     def given(self, values: Values) -> frozenset[str]:
         """The cards whose score a test has given."""
@@ -137,11 +138,11 @@ class Jointly:
     ) -> tuple[list[tuple[float, int, bool] | None], Scores]:
         """(score, strong families, corroborated) of the campaign by each card; None where it has none.
 
-        The members of a campaign come one after the other with the same snapshot: the last one's is kept.
+        The members of a campaign come with the same snapshot until it is looked at anew: that of the last few is kept.
         """
         old = campaign is not None and now - campaign.since >= GRACE
-        last = self._last
-        if last is not None and (last[0] is campaign or last[0] == campaign) and last[1] == old and not given:
+        last = self._known.get(campaign.id) if campaign is not None and not given else None
+        if last is not None and (last[0] is campaign or last[0] == campaign) and last[1] == old:
             return last[2], last[3]
         values = [each(campaign, now, given) for each in self._read]
         said = Scores({}, {}, {})
@@ -155,7 +156,9 @@ class Jointly:
             score, strong, witness = (values[place] for place in places)
             found.append(None if score is None else (score, strong, witness and settled))
         if campaign is not None and not given and not self._timed:
-            self._last = campaign, old, found, said
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[campaign.id] = campaign, old, found, said
         return found, said
 
 
