@@ -148,10 +148,10 @@ class Settings(BaseSettings):
         description="bytes for fingerprints of the answers of the last day, 20 an answer; 0 = none are kept",
     )
     campaign_memory: Bytes = Field(
-        default=67_108_864,
+        default=100_663_296,
         ge=0,
         le=1_099_511_627_776,
-        description="bytes for what links accounts into campaigns, 1.25 KB an account; 0 = none are linked",
+        description="bytes for what links accounts into campaigns, 1.75 KB an account; 0 = none are linked",
     )
     head_timeout: Seconds = Field(default=10.0, description="s for a whole request head")
     body_idle_timeout: Seconds = Field(

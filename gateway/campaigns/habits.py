@@ -1,8 +1,8 @@
 """Pure. What an account does every time: the frames that it fills, its parameters, its client, where it calls from.
 
-A record is a few numbers and a row of 22 slots, each a fingerprint with a decayed count. A newcomer takes the place of
-the least counted of its kind: what has come twice before others did stays, whatever comes between, and its count is
-exact from then on.
+A record is a few numbers and a row of 34 slots, each a fingerprint with a decayed count. A newcomer takes the place of
+the least counted of its kind, of equals that of the next in turn: what has come twice before six others did stays,
+whatever comes between, and its count is exact from then on.
 """
 
 from functools import lru_cache
@@ -20,9 +20,10 @@ SYSTEM, OPENING, CLOSING, BANK, PIECE, PARAMS, CLIENT, NETWORK = range(8)
 """Kinds of fingerprints: five that tell a recipe, and three that tell how it is run, and from where. A key of the
 tables is a fingerprint with its kind in the lowest three bits, so that two kinds are never equal."""
 KIND = 7
-FIRST = (0, 2, 4, 6, 8, 16, 18, 20)  # kind -> its first slot in the row
-END = (2, 4, 6, 8, 16, 18, 20, 22)
-SLOTS = 22
+FIRST = (0, 6, 12, 18, 20, 28, 30, 32)  # kind -> its first slot in the row
+END = (6, 12, 18, 20, 28, 30, 32, 34)
+ONES = ((28, 29), (30, 31), (32, 33))  # slots of parameters, client, network
+SLOTS = 34
 ROW = Struct(f"<{SLOTS}Q{SLOTS}f")
 EMPTY = bytes(ROW.size)
 CELLS = 32  # of words
@@ -31,7 +32,9 @@ FULL = 255
 YOUNG = 20  # requests: what an account does among its first so many it was born with
 LEAST = 2.0  # requests: once is a coincidence
 SHARE = 0.25  # of an account's requests: who does it less often has other business here
-MAX_FRAMES = 6  # remembered of an account
+OFTEN = 8.0  # requests that are a habit whatever their share
+LEFT = 0.5  # of either, below which it is a habit no more
+MAX_FRAMES = 12  # remembered of an account
 FADES = HOUR  # µs between two looks at how much has faded
 
 
@@ -48,10 +51,11 @@ def fingerprints(seen: Observation) -> list[int]:
         found.append(seen.system << 3)
     if seen.opening:
         found.append(seen.opening << 3 | OPENING)
+    if seen.closing:
         found.append(seen.closing << 3 | CLOSING)
     if seen.bank:
         found.append(name_print(seen.bank) << 3 | BANK)
-    if seen.pieces != seen.asks[:1]:  # a text without any sentence gives itself
+    if seen.pieces != seen.asks[:1] and seen.lines <= 1:  # a text of no sentence gives itself
         found += [piece << 3 | PIECE for piece in seen.pieces]
     return found
 
@@ -92,14 +96,14 @@ class Habits:
     )
 
     def __init__(self, account: str, who: Caller, now: int, started: int = 0) -> None:
-        """`started`: when the first record of all was made. Whoever is first seen more than a week later is new here
-        whatever his age is said to be: what he begins with he came with."""
+        """`started`: since when nobody is forgotten. Whoever is first seen more than a week later is new here whatever
+        his age is said to be, and what he begins with he came with; 0 = he may have been here, and forgotten."""
         self.account = account
         self.owner = account if who.org is None else f"org {who.org}"
         self.since = now  # when it was first seen here
         self.known = who.created is not None
         self.first = min(now, who.created * 1_000_000) if who.created is not None else now  # when it was made
-        self.fresh = self.since - self.first < WEEK or self.since - started >= WEEK
+        self.fresh = self.since - self.first < WEEK or (started > 0 and self.since - started >= WEEK)
         self.last = now
         self.faded = now
         self.requests = 0
@@ -127,26 +131,25 @@ class Habits:
         self.requests += seen.lines or 1
         self.count = total = self.count + weight
         new = []
-        frames, enough = self.frames, SHARE * total
+        frames, enough, turn = self.frames, min(SHARE * total, OFTEN), self.requests
         for key in prints:
-            count = _add(keys, counts, key, weight)
+            count = _add(keys, counts, key, weight, turn)
             if count >= LEAST and count >= enough and key not in frames:
                 new.append(key)
         for key in seconds(seen, who):
-            _add(keys, counts, key, weight)
+            _add(keys, counts, key, weight, turn)
         self.row = ROW.pack(*keys, *counts)
         half = 0.5 * total
-        self.seconds = (
-            keys[16] if counts[16] >= half else keys[17] if counts[17] >= half else 0,
-            keys[18] if counts[18] >= half else keys[19] if counts[19] >= half else 0,
-            keys[20] if counts[20] >= half else keys[21] if counts[21] >= half else 0,
+        self.seconds = tuple(
+            [keys[one] if counts[one] >= half else keys[other] if counts[other] >= half else 0 for one, other in ONES]
         )
         if seen.words:
             self._count(seen.words)
         if new:
-            self.frames = (*frames, *new)[-MAX_FRAMES:]
+            new = new[: MAX_FRAMES - len(frames)]
+            self.frames = (*frames, *new)
             if self.requests <= YOUNG + (seen.lines or 1):
-                self.born = tuple([key for key in (*self.born, *new) if key in self.frames])
+                self.born = (*self.born, *new)
         return new
 
     def shares(self) -> dict[int, float]:
@@ -157,7 +160,7 @@ class Habits:
         found = {}
         for key in self.frames:
             at = values.index(key, 0, SLOTS) if key in values[:SLOTS] else -1
-            if at >= 0 and values[SLOTS + at] >= 0.5 * SHARE * self.count:
+            if at >= 0 and values[SLOTS + at] >= LEFT * min(SHARE * self.count, OFTEN):
                 found[key] = min(1.0, values[SLOTS + at] / self.count)
         if len(found) < len(self.frames):
             self.frames = tuple(found)
@@ -179,8 +182,8 @@ def generates(seen: Observation) -> bool:
     return seen.op in GENERATES
 
 
-def _add(keys: list[int], counts: list[float], key: int, weight: float) -> float:
-    """One more of this key in the slots of its kind; its count."""
+def _add(keys: list[int], counts: list[float], key: int, weight: float, turn: int) -> float:
+    """One more of this key in the slots of its kind; its count. `turn`: which of equal ones leaves."""
     kind = key & KIND
     first, end = FIRST[kind], END[kind]
     if key in keys:
@@ -190,6 +193,9 @@ def _add(keys: list[int], counts: list[float], key: int, weight: float) -> float
     if end - first == 2:
         least = first if counts[first] <= counts[first + 1] else first + 1
     else:
-        least = counts.index(min(counts[first:end]), first, end)
+        own = counts[first:end]
+        lowest = min(own)
+        start = turn % len(own)
+        least = first + (own.index(lowest, start) if lowest in own[start:] else own.index(lowest))
     keys[least], counts[least] = key, weight
     return weight

@@ -1,6 +1,6 @@
 """Pure. One campaign while it lives: its members, the terms on which others enter, and what it does over time."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 from gateway.campaigns import Campaign
 from gateway.campaigns.bonds import BONDS
@@ -60,11 +60,24 @@ class Recipe:
                 record.campaign = None
         self.members, self.snapshot = [], None
 
+    def compact(self) -> None:
+        """Lets go of members that were forgotten."""
+        self.members = [record for record in self.members if record.campaign is self]
+
     def takes(self, record: Habits, key: int, share: float) -> bool:
         """Whether an account enters that fills one of the frames in this share of its requests."""
         if not self.linked:
             return share >= ENTERS and came_with(record)
-        more = sum(self.seconds.get(second, 0.0) for second in record.seconds)
+        return self._agrees(key, share, record.seconds)
+
+    def meets(self, record: Habits, key: int, share: float, seconds: Sequence[int]) -> bool:
+        """Whether a request that fills one of the frames is a member's, of an account without a habit so far."""
+        if not self.linked:
+            return share >= ENTERS and record.fresh and not record.frames
+        return self._agrees(key, share, seconds)
+
+    def _agrees(self, key: int, share: float, seconds: Sequence[int]) -> bool:
+        more = sum(self.seconds.get(second, 0.0) for second in seconds)
         return more > 0.0 and self.frames[key] * share + more >= self.need
 
     def saw(self, account: str, seen: Observation, now: int, prints: list[int]) -> None:
@@ -80,6 +93,7 @@ class Recipe:
         pool = Pool(now)
         for bond in self._bonds:
             bond.begin()
+        self.compact()
         members, owners = self.members, set[str]()
         for record in members:
             owners.add(record.owner)

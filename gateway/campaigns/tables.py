@@ -7,6 +7,9 @@ four times as many answers have come. Nothing is taken over from the last time b
 whoever has most of its members: what isn't so any more is not linked any more.
 
 Bounds. `memory` bytes for the records, at `RECORD` each (measured by tracemalloc); the least recently seen goes first.
+Accounts without a habit have a tenth of the room to themselves, and push out each other: made-up accounts of a request
+or two can't have anybody else forgotten. Once somebody with a habit was forgotten, nobody is taken for new by that he
+was not seen before.
 A counting filter of 1 MiB tells which frames several accounts fill (Fan et al., Summary cache, 2000): where two frames
 fall together one is looked at that needn't be. At most `MOST` campaigns, the largest.
 """
@@ -16,7 +19,7 @@ from collections.abc import Callable, Collection, Generator
 from math import log10
 
 from gateway.campaigns import COUNTS, Campaign
-from gateway.campaigns.habits import Habits, fingerprints, generates
+from gateway.campaigns.habits import Habits, fingerprints, generates, seconds
 from gateway.campaigns.linking import Turn
 from gateway.campaigns.recipe import Recipe
 from gateway.campaigns.walk import Group, walk
@@ -26,8 +29,9 @@ from gateway.signals import HOUR
 
 __all__ = ["MEMORY", "RECORD", "Campaigns"]
 
-MEMORY = 67_108_864  # bytes
-RECORD = 1250
+MEMORY = 100_663_296  # bytes
+RECORD = 1750
+NEW = 0.1  # share of the room for accounts without a habit
 FILTER = 1 << 20
 FULL = 255
 MOST = 256  # campaigns
@@ -49,6 +53,7 @@ class Campaigns:
         self._row_of = row_of
         self._most = memory // RECORD
         self._records: OrderedDict[str, Habits] = OrderedDict()
+        self._new: OrderedDict[str, Habits] = OrderedDict()  # without a habit yet
         self._shared = bytearray(FILTER) if self._most else bytearray()
         self._recipes: dict[int, Recipe] = {}  # frame -> the campaign that it is of
         self._live: list[Recipe] = []
@@ -60,7 +65,7 @@ class Campaigns:
         self.evicted = 0
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._records) + len(self._new)
 
     def __bool__(self) -> bool:
         """Whether anything is remembered at all."""
@@ -79,11 +84,12 @@ class Campaigns:
     @property
     def linked(self) -> int:
         """Accounts that are members of one."""
-        return sum(len(each.members) for each in self._live)
+        return sum(record.campaign is each for each in self._live for record in each.members)
 
     def members(self, campaign: str) -> list[str]:
         """The accounts of a campaign, in order."""
-        return sorted(each.account for found in self._live if found.id == campaign for each in found.members)
+        found = next((each for each in self._live if each.id == campaign), None)
+        return sorted(each.account for each in found.members if each.campaign is found) if found is not None else []
 
     def look(self, account: str) -> tuple[Campaign | None, float]:
         """The campaign of an account as it was last looked at, and how surely it is a member: dB, 0 or less."""
@@ -91,27 +97,46 @@ class Campaigns:
         recipe = record.campaign if record is not None else None
         if record is None or not isinstance(recipe, Recipe) or recipe.snapshot is None:
             return None, 0.0
-        return recipe.snapshot, round(10.0 * log10(min(1.0, max(FARTHEST, record.share))), 2)
+        return recipe.snapshot, _membership(record.share)
+
+    def meet(self, who: Caller, seen: Observation) -> tuple[Campaign | None, float]:
+        """The same of an account with a request in its hand.
+
+        Who fills a campaign's frame on the terms on which its members were linked is one from this request on, before
+        it is a habit: a new key for every other request is met at its first.
+        """
+        found = self.look(who.account)
+        if found[0] is not None or not self._recipes or not generates(seen):
+            return found
+        record = self._records.get(who.account) or self._new.get(who.account)
+        record = record or Habits(who.account, who, self._now, self._since)
+        share = 1.0 / (record.count + 1.0)
+        recipe = self._filled(record, seen, who, share)
+        return (recipe.snapshot, _membership(share)) if recipe is not None and recipe.snapshot is not None else found
+
+    def _filled(self, record: Habits, seen: Observation, who: Caller, share: float) -> Recipe | None:
+        """The campaign one of whose frames this request fills, on its terms."""
+        for key in fingerprints(seen):
+            recipe = self._recipes.get(key)
+            if recipe is not None and recipe.meets(record, key, share, seconds(seen, who)):
+                return recipe
+        return None
 
     def saw(self, who: Caller, seen: Observation, now: int) -> None:
         """The model server has answered a request. `now` in µs."""
         if not self._most or not generates(seen):
             return
         self._now = now = max(now, self._now)
-        record = self._records.get(who.account)
-        if record is None:
-            self.started = self.started or now
-            record = self._records[who.account] = Habits(who.account, who, now, self.started)
-            if len(self._records) > self._most:
-                self._evict()
-        else:
-            self._records.move_to_end(who.account)
+        record = self._record(who, now)
         prints = fingerprints(seen)
         before = record.frames
         new = record.step(seen, who, now, prints)
         if new:
             self._recount(before, record.frames)
             self._taken += sum(map(self.is_shared, new))
+            if not before and self._new.pop(who.account, None) is not None:
+                self._records[who.account] = record
+                self._fit()
         recipe = record.campaign
         if recipe is None and self._recipes:
             recipe = self._enter(record)
@@ -120,6 +145,38 @@ class Campaigns:
             self._asked += 1
         self._answers += 1
         self._turn(now)
+
+    @property
+    def _since(self) -> int:
+        """Since when nobody with a habit is forgotten, µs; 0 = somebody was."""
+        return self.started if not self.evicted else 0
+
+    def _record(self, who: Caller, now: int) -> Habits:
+        """The record of an account; a new one where nothing is known."""
+        table = self._records
+        record = table.get(who.account)
+        if record is None:
+            table = self._new
+            record = table.get(who.account)
+        if record is not None:
+            table.move_to_end(who.account)
+            return record
+        self.started = self.started or now
+        record = self._new[who.account] = Habits(who.account, who, now, self._since)
+        self._fit()
+        return record
+
+    def _fit(self) -> None:
+        """Forgets until all have room: of those without a habit, then of all others, who was seen longest ago."""
+        room = max(1, int(NEW * self._most))
+        while len(self._new) > room:
+            self._new.popitem(last=False)
+        while len(self._records) > self._most - room:
+            _, record = self._records.popitem(last=False)
+            self._recount(record.frames, ())
+            record.frames = record.born = ()
+            record.campaign = None
+            self.evicted += 1
 
     def settle(self) -> None:
         """Goes through everything now, to the end: for those who have the time."""
@@ -133,7 +190,7 @@ class Campaigns:
 
     def records(self) -> Collection[Habits]:
         """All records as they are now, the least recently seen first."""
-        return list(self._records.values())
+        return [*self._records.values(), *self._new.values()]
 
     def is_shared(self, key: int) -> bool:
         """Whether at least three accounts fill a frame; it may be said of one that fewer do."""
@@ -210,13 +267,6 @@ class Campaigns:
             name = f"campaign-{key & 0xFFFFFFFFFF:010x}"
         return name
 
-    def _evict(self) -> None:
-        _, record = self._records.popitem(last=False)
-        self._recount(record.frames, ())
-        record.frames = record.born = ()
-        record.campaign = None
-        self.evicted += 1
-
     def _recount(self, before: tuple[int, ...], after: tuple[int, ...]) -> None:
         """Counts which frames an account has taken up and left. A full counter stays full."""
         shared = self._shared
@@ -238,6 +288,8 @@ class Campaigns:
             if recipe.takes(record, key, share):
                 record.campaign, record.share = recipe, share
                 recipe.members.append(record)
+                if len(recipe.members) > 2 * len(self._records):
+                    recipe.compact()
                 return recipe
         return None
 
@@ -245,3 +297,8 @@ class Campaigns:
 def _place(key: int) -> int:
     """Where a frame is counted: its lowest three bits tell its kind."""
     return (key >> 3) % FILTER
+
+
+def _membership(share: float) -> float:
+    """dB of being one with whose campaign so much of an account's use is."""
+    return round(10.0 * log10(min(1.0, max(FARTHEST, share))), 2)

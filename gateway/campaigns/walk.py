@@ -3,19 +3,23 @@
 from collections.abc import Collection, Generator
 from typing import NamedTuple, Protocol
 
-from gateway.campaigns import ACTS, COUNTS
-from gateway.campaigns.habits import Habits
+from gateway.campaigns import COUNTS
+from gateway.campaigns.habits import KIND, PIECE, Habits
 from gateway.campaigns.linking import AGREE, FRAME, PURE, Links, Turn, User, cohort, needed, pairs, weight
 from gateway.campaigns.signals.shared_recipe import came_with
-from gateway.signals import DAY, WEEK
+from gateway.signals import DAY
 
 __all__ = ["Group", "Shelf", "walk"]
 
 OF_AGE = 30 * DAY  # µs since it was made, as far as that is known
 SEEN = 3 * DAY  # µs since it was first seen here, else
-HUB = 20  # voters: a frame that so many independent owners use is public
+HUB = 20  # voters: a frame that so many independent owners use is public,
+OF_HUB = 0.1  # if they are so large a share of those who do
+ELDERS = 0.1  # share of a group that may have been here long before the others, and be none of them
 AGED = 0.05  # share of a frame's users that may be voters where the rest is a cohort
 USUAL, USUAL_OF = 3.0, 10.0  # users of shared frames that came with theirs: what is believed before any is seen
+FEW = 4  # requests of an account that counts among all others
+OTHERS = 20  # accounts that share nothing, from which these are asked
 RANGE = (0.2, 0.9)  # what is believed of them at all
 COMMON = 0.1  # share of a group's members that fill a frame of its recipe
 LEAST = 3  # the same, members
@@ -58,11 +62,22 @@ class _Frame(NamedTuple):
     worth: float  # dB
 
 
+class _Shared(NamedTuple):
+    """A frame that several accounts have taken up, and that isn't public."""
+
+    records: list[Habits]
+    votes: int
+    since: int  # µs
+
+
 class _Census(NamedTuple):
-    """Who there is. `ages`: day from which an owner has a vote -> owners; `have`: voters with a key."""
+    """Who there is. `ages`: day from which an owner has a vote -> owners; `have`: voters with a key; `settled`:
+    accounts of more than a few requests, `came`: those of them that came with theirs."""
 
     owners: int
     voters: int
+    settled: int
+    came: int
     ages: dict[int, int]
     have: dict[int, int]
     users: dict[int, list[Habits]]
@@ -75,32 +90,56 @@ class _Census(NamedTuple):
 def walk(shelf: Shelf, now: int, turn: Turn) -> Generator[None, None, list[Group]]:
     """Goes through all records; at its end the groups, the largest first."""
     census = yield from _census(shelf, now, turn)
+    shared: dict[int, _Shared] = {}
+    shares: dict[str, dict[int, float]] = {}  # account -> its frames
+    for key, records in census.users.items():
+        found = yield from _shared(key, records, shelf.started, now, turn)
+        if found is not None:
+            shared[key] = found
+            for record in records:
+                if record.account not in shares:
+                    shares[record.account] = shelf.habits_of(record)
+                    if turn.ends(UNPACKED):
+                        yield
+    totals: dict[str, float] = {}
+    for account, mine in shares.items():
+        totals[account] = _total(mine, shared)
+        if turn.ends(4):
+            yield
     need = needed(census.owners)
     links = Links()
     frames: dict[int, _Frame] = {}
-    rest: list[_Frame] = []
-    cohorts: dict[int, _Frame] = {}
-    came, of = USUAL, USUAL_OF
-    for key, records in census.users.items():
-        frame = yield from _frame(shelf, key, records, census, now, turn)
+    tested: list[_Frame] = []
+    came, inside = 0, set[str]()
+    for key, found in shared.items():
+        frame = yield from _frame(key, found, shares, totals, census, turn)
         if frame is None:
             continue
         made = yield from pairs(frame.users, frame.worth, census.weigh, need, links, turn)
         if made:
             frames[key] = frame
-        if made < ACTS - 1:
-            rest.append(frame)
-            came += len(frame.born)
-            of += len(frame.users)
-    for frame in rest:
+        tested.append(frame)
+        for user in frame.users:
+            if user.habits.account not in inside:
+                inside.add(user.habits.account)
+                came += came_with(user.habits)
+            if turn.ends(1):
+                yield
+    # how many of those who share nothing came with what they do: what a frame that spreads by itself would find
+    others, theirs = census.settled - len(inside), census.came - came
+    if others < OTHERS:  # hardly anybody is left to tell: then of all
+        others, theirs = census.settled, census.came
+    usual = (USUAL + theirs) / (USUAL_OF + others)
+    usual = min(RANGE[1], max(RANGE[0], usual))
+    cohorts: dict[int, _Frame] = {}
+    for frame in tested:
         if turn.ends(TESTED):
             yield
-        others = max(1.0, of - len(frame.users))
-        usual = min(RANGE[1], max(RANGE[0], (came - len(frame.born)) / others))
         one, all_ = frame.born, len(frame.users)
         if frame.votes > AGED * all_ or not cohort(frame.owners, len(one), frame.pure, all_, usual):
             continue
-        frames[frame.key] = cohorts[frame.key] = frame
+        if frame.key not in frames:
+            frames[frame.key] = cohorts[frame.key] = frame
         for user in one:
             links.join(one[0].habits.account, user.habits.account)
             if turn.ends(1):
@@ -114,28 +153,32 @@ def _census(shelf: Shelf, now: int, turn: Turn) -> Generator[None, None, _Census
     users: dict[int, list[Habits]] = {}
     owners: set[str] = set()
     today = now // DAY
+    settled = came = 0
     for record in shelf.records():
-        if record.owner not in owners:
-            owners.add(record.owner)
-            day = _votes_from(record) // DAY
-            ages[day] = ages.get(day, 0) + 1
-            if day <= today:
-                for key in record.seconds:
-                    if key:
-                        have[key] = have.get(key, 0) + 1
+        if record.frames or record.requests >= FEW:  # who asked once or twice makes nothing rarer
+            settled += 1
+            came += came_with(record)
+            if record.owner not in owners:
+                owners.add(record.owner)
+                day = _votes_from(record) // DAY
+                ages[day] = ages.get(day, 0) + 1
+                if day <= today:
+                    for key in record.seconds:
+                        if key:
+                            have[key] = have.get(key, 0) + 1
         for key in record.frames:
             if shelf.is_shared(key):
                 users.setdefault(key, []).append(record)
         if turn.ends(2):
             yield
     voters = sum(count for day, count in ages.items() if day <= today)
-    return _Census(len(owners), voters, ages, have, users)
+    return _Census(len(owners), voters, settled, came, ages, have, users)
 
 
-def _frame(
-    shelf: Shelf, key: int, records: list[Habits], census: _Census, now: int, turn: Turn
-) -> Generator[None, None, _Frame | None]:
-    """What is known of a frame; None where it isn't shared by owners, or is public."""
+def _shared(
+    key: int, records: list[Habits], started: int, now: int, turn: Turn
+) -> Generator[None, None, _Shared | None]:
+    """Who speaks for a frame; None where it is public, or too few have taken it up."""
     if turn.ends(4):
         yield
     if len(records) < COUNTS:
@@ -143,33 +186,56 @@ def _frame(
     came = [record.since for record in records[:: 1 + len(records) // SAMPLE] if key in record.born]
     since = _middle(came) if came else now
     votes: set[str] = set()
+    public = max(HUB, OF_HUB * len(records))
     for record in records:
-        if _votes(record, key, since, shelf.started):
+        if _votes(record, key, since, started):
             votes.add(record.owner)
-            if len(votes) >= HUB:
+            if len(votes) >= public:
                 return None
         if turn.ends(1):
             yield
+    return _Shared(records, len(votes), since)
+
+
+def _total(mine: dict[int, float], shared: dict[int, _Shared]) -> float:
+    """How much of an account's use fills frames that are shared, and not public: those who take turns with several do
+    as little else as those with one. Frames of one kind exclude each other, those of different kinds go together."""
+    sums: dict[int, float] = {}
+    for key, share in mine.items():
+        if key in shared:
+            kind = key & KIND
+            sums[kind] = max(sums.get(kind, 0.0), share) if kind == PIECE else sums.get(kind, 0.0) + share
+    return min(1.0, max(sums.values(), default=0.0))
+
+
+def _frame(
+    key: int,
+    found: _Shared,
+    shares: dict[str, dict[int, float]],
+    totals: dict[str, float],
+    census: _Census,
+    turn: Turn,
+) -> Generator[None, None, _Frame | None]:
+    """What is known of a frame; None where its owners are too few."""
     users: list[User] = []
     born: list[User] = []
     owners: set[str] = set()
     pure = 0
-    for record in records:
-        share = shelf.habits_of(record).get(key)
-        if share is not None:
-            user = User(record, share)
+    for record in found.records:
+        if key in shares[record.account]:
+            user = User(record, totals[record.account])
             users.append(user)
             owners.add(record.owner)
-            pure += share >= PURE
-            if came_with(record):
+            pure += user.share >= PURE
+            if key in record.born and came_with(record):
                 born.append(user)
-        if turn.ends(UNPACKED):
+        if turn.ends(1):
             yield
     if len(owners) < COUNTS:
         return None
-    older = sum(count for day, count in census.ages.items() if day <= since // DAY)
-    worth = weight(FRAME, len(votes), older)
-    return _Frame(key, users, len(owners), born, pure, len(votes), worth)
+    older = sum(count for day, count in census.ages.items() if day <= found.since // DAY)
+    worth = weight(FRAME, found.votes, older)
+    return _Frame(key, users, len(owners), born, pure, found.votes, worth)
 
 
 def _middle(times: list[int]) -> int:
@@ -188,11 +254,11 @@ def _votes_from(record: Habits) -> int:
 def _votes(record: Habits, key: int, since: int, started: int) -> bool:
     """Whether an account speaks for a frame: it is older than the frame, and had other business before.
 
-    What was there when the gateway began is new to the gateway alone: for a week the age that is known suffices.
+    What was there when the gateway began is new to the gateway alone: for a day the age that is known suffices.
     """
     if _votes_from(record) > since:
         return False
-    return key not in record.born or (record.known and record.since < started + WEEK)
+    return key not in record.born or (record.known and record.since < started + DAY)
 
 
 def _groups(
@@ -240,12 +306,19 @@ def _group(
     owners: set[str] = set()
     seconds: dict[int, int] = {}
     every = 1 + len(mine) // SAMPLE
-    oldest = _middle([user.habits.since for user in list(mine.values())[::every]]) - OF_AGE
+    middle = _middle([user.habits.since for user in list(mine.values())[::every]])
+    elders: set[str] = set()
+    for user in mine.values():
+        if _votes_from(user.habits) <= middle:
+            elders.add(user.habits.account)
+        if turn.ends(1):
+            yield
+    if len(elders) > max(1, int(ELDERS * len(mine))):  # no few whose prompt was copied, but a campaign that lasts
+        elders.clear()
     since = 0
     for user in mine.values():
-        # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked;
-        # and whoever was here long before the others may be whose prompt they copied
-        if not recipe.isdisjoint(user.habits.frames) and user.habits.since >= oldest:
+        # whoever hangs on by a frame that hardly anybody else of the group fills was chained to it, not linked
+        if not recipe.isdisjoint(user.habits.frames) and user.habits.account not in elders:
             users.append(user)
             owners.add(user.habits.owner)
             since = min(since or user.habits.since, user.habits.since)

@@ -319,7 +319,7 @@ class Player:
         now, policy, steps, seen = self.now, self._policy, self._steps, wire.seen
         work = seen if seen.file is None else steps.accounts.get(caller.account).files.get(seen.file, seen)
         heard = self._served.look(work, now)
-        linked = self.campaigns.look(caller.account)
+        linked = self.campaigns.meet(caller, seen)
         facts = Facts(caller, seen, steps.known(caller.account), self._kill, wire.refused, *heard, *linked)
         verdict = steps.judge(policy, facts, now)
         self._seq += 1

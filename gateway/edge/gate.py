@@ -146,7 +146,7 @@ class Gate:
         x.now = now = core.clock.now()
         state = core.accounts.get(caller.account)
         heard = core.served.look(seen if seen.file is None else state.files.get(seen.file, seen), now)
-        linked = core.campaigns.look(caller.account) if core.campaigns is not None else ALONE
+        linked = core.campaigns.meet(caller, seen) if core.campaigns is not None else ALONE
         x.facts = facts = Facts(caller, seen, state.limits, core.kill, rejected, *heard, *linked)
         try:
             if caller is NOBODY:

@@ -197,8 +197,8 @@ def test_who_hangs_on_by_a_frame_that_hardly_anybody_fills_is_no_member() -> Non
 
 
 def test_what_is_asked_now_and_then_is_no_habit() -> None:
-    """A frame that a fifth of an account's requests fill doesn't link it; a half does."""
-    for frames, members in ((5, 0), (2, 12)):
+    """A frame that a tenth of an account's requests fill doesn't link it; a half does."""
+    for frames, members in ((10, 0), (2, 12)):
         world = World()
         world.crowd(40)
         for at in range(12):

@@ -3,7 +3,7 @@
 measures     whether requests that fill the campaign's frames come more evenly, or more together, than those of
              independent people would
 formula      VR = Var(sum of x) / sum of Var(x), x a member's requests in 15 minutes, over the bins since it was
-             found, at most 96 (a day), at least 12; then it begins anew. Independent accounts without a
+             found, at most 96 (a day), at least 48; then it begins anew. Independent accounts without a
              rhythm: 1. One stream that is dealt out to many: near 0. People of one time zone: above 1.7, and
              the more the larger the crowd: VR = 1 + r (m - 1) of m members whose counts go together by r. So
              lock-step is told by r = (VR - 1) / (m - 1): people of one time zone come to 0.15 at most, forty
@@ -26,7 +26,7 @@ __all__ = ["Balance"]
 
 BIN = 900_000_000  # µs
 BINS = 96
-LEAST = 12  # bins that say anything
+LEAST = 48  # bins that say anything: the ratio of independent accounts is then 1, give or take 0.2
 ENOUGH = 60  # requests in them
 
 

@@ -171,9 +171,9 @@ def ratio(bins: list[dict[str, int]]) -> float:
 
 def test_the_ratio_of_variances_by_hand() -> None:
     even, odd = {"a": 10}, {"b": 10}
-    assert ratio([even if at % 2 else odd for at in range(12)]) == 0.0  # together always ten
-    assert ratio([{"a": 10, "b": 10} if at % 2 else {} for at in range(24)]) == pytest.approx(2.0)  # two in step
-    assert ratio([{"a": 4 + 6 * (at % 2), "b": 5} for at in range(12)]) == pytest.approx(1.0)  # only one varies
+    assert ratio([even if at % 2 else odd for at in range(50)]) == 0.0  # together always ten
+    assert ratio([{"a": 10, "b": 10} if at % 2 else {} for at in range(50)]) == pytest.approx(2.0)  # two in step
+    assert ratio([{"a": 4 + 6 * (at % 2), "b": 5} for at in range(50)]) == pytest.approx(1.0)  # only one varies
 
 
 def crowd(chance: Random, rate: float, members: int = 40, bins: int = 96) -> list[dict[str, int]]:
@@ -233,8 +233,8 @@ def test_a_large_crowd_is_no_lock_step(members: int) -> None:
     assert bond.read()["lockstep"] > 0.9
 
 
-def test_nothing_is_said_of_less_than_three_hours_nor_of_sixty_requests() -> None:
-    for bins, each in ((11, 10), (40, 1)):
+def test_nothing_is_said_of_less_than_twelve_hours_nor_of_sixty_requests() -> None:
+    for bins, each in ((47, 10), (50, 1)):
         bond = Balance()
         row(bond, [{"a": each} if at % 2 else {"b": each} for at in range(bins)])
         assert bond.read() == {}
@@ -245,9 +245,9 @@ def test_a_day_later_it_begins_anew_and_says_what_it_said_until_there_is_enough(
     row(bond, [{"a": 10, "b": 10} if at % 2 else {} for at in range(96)])
     assert bond.read() == {"balance": pytest.approx(2.0), "lockstep": pytest.approx(1.0)}
     later = T0 // BIN * BIN + 200 * BIN
-    row(bond, [{"a": 10} if at % 2 else {"b": 10} for at in range(10)], later)
+    row(bond, [{"a": 10} if at % 2 else {"b": 10} for at in range(46)], later)
     assert bond.read()["balance"] == pytest.approx(2.0, abs=0.01)
-    row(bond, [{"a": 10} if at % 2 else {"b": 10} for at in range(10, 24)], later + 10 * BIN)
+    row(bond, [{"a": 10} if at % 2 else {"b": 10} for at in range(46, 60)], later + 46 * BIN)
     assert bond.read()["balance"] < 0.5
 
 
