@@ -210,7 +210,7 @@ class Campaigns:
             since = now - self._begun
             if self._answers < REST * (self._slices - FEW) or since < PAUSE:
                 return
-            grown = 4 * self._asked >= max(1.0, sum(each.requests for each in self._live))
+            grown = 4 * self._asked >= max(64.0, sum(each.requests for each in self._live))
             if since < EPOCH and self._taken < MANY and not grown:
                 return
             self._begin(now)
