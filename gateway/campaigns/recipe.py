@@ -13,7 +13,7 @@ from gateway.observe import Observation
 
 __all__ = ["Recipe"]
 
-ADDED = 20  # units of work: a member's row of signals is unpacked and added, its words are compared
+ADDED = 40  # units of work: a member's row of signals is unpacked and added, its words are compared
 ENTERS = 0.5  # share of an account's requests, where the campaign is a cohort
 
 

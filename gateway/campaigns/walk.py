@@ -23,7 +23,7 @@ OTHERS = 20  # accounts that share nothing, from which these are asked
 RANGE = (0.2, 0.9)  # what is believed of them at all
 COMMON = 0.1  # share of a group's members that fill a frame of its recipe
 LEAST = 3  # the same, members
-UNPACKED, TESTED = 8, 10  # units of work: a row that is unpacked; a frame that is tested
+UNPACKED, TESTED = 12, 10  # units of work: a row that is unpacked; a frame that is tested
 SAMPLE = 256  # of times, to find the middle one
 
 Slices = Generator[None, None, None]
