@@ -39,7 +39,7 @@ EPOCH = HOUR  # µs after which all is gone through again, whatever has changed
 PAUSE = 60_000_000  # µs between two times, at least
 REST = 4  # answers for each slice, before all is gone through again
 FEW = 500  # slices that need no rest
-MANY = 8  # frames that accounts took up and others fill: reason enough to look before the hour is over
+MANY = 6  # times that an account took up what a few others fill: reason enough to look before the hour is over
 FARTHEST = 0.01  # share of use below which a membership says no less
 
 RowOf = Callable[[str], bytes]
@@ -60,6 +60,7 @@ class Campaigns:
         self._walk: Slices | None = None
         self._now = self._begun = 0  # µs; when all was last gone through
         self._answers = self._slices = self._taken = self._asked = 0  # since then
+        self.public: set[int] = set()  # frames that are everybody's, as of the last time
         self.started = 0
         self.epoch = 0
         self.evicted = 0
@@ -133,7 +134,7 @@ class Campaigns:
         new = record.step(seen, who, now, prints)
         if new:
             self._recount(before, record.frames)
-            self._taken += sum(map(self.is_shared, new))
+            self._taken += any(self.is_shared(key) and key not in self.public for key in new)
             if not before and self._new.pop(who.account, None) is not None:
                 self._records[who.account] = record
                 self._fit()
@@ -230,6 +231,7 @@ class Campaigns:
 
     def _through(self, now: int) -> Slices:
         turn = Turn()
+        self.public = set()
         groups = yield from walk(self, now, turn)
         self.epoch += 1
         yield from self._commit(groups[:MOST], turn)

@@ -33,6 +33,7 @@ class Shelf(Protocol):
     """Where the records stand."""
 
     started: int  # µs: when the first of them was made
+    public: set[int]  # frames that are everybody's: said anew each time
 
     def records(self) -> Collection[Habits]: ...
     def is_shared(self, key: int) -> bool: ...
@@ -93,7 +94,7 @@ def walk(shelf: Shelf, now: int, turn: Turn) -> Generator[None, None, list[Group
     shared: dict[int, _Shared] = {}
     shares: dict[str, dict[int, float]] = {}  # account -> its frames
     for key, records in census.users.items():
-        found = yield from _shared(key, records, shelf.started, now, turn)
+        found = yield from _shared(key, records, shelf, now, turn)
         if found is not None:
             shared[key] = found
             for record in records:
@@ -176,7 +177,7 @@ def _census(shelf: Shelf, now: int, turn: Turn) -> Generator[None, None, _Census
 
 
 def _shared(
-    key: int, records: list[Habits], started: int, now: int, turn: Turn
+    key: int, records: list[Habits], shelf: Shelf, now: int, turn: Turn
 ) -> Generator[None, None, _Shared | None]:
     """Who speaks for a frame; None where it is public, or too few have taken it up."""
     if turn.ends(4):
@@ -188,9 +189,10 @@ def _shared(
     votes: set[str] = set()
     public = max(HUB, OF_HUB * len(records))
     for record in records:
-        if _votes(record, key, since, started):
+        if _votes(record, key, since, shelf.started):
             votes.add(record.owner)
             if len(votes) >= public:
+                shelf.public.add(key)
                 return None
         if turn.ends(1):
             yield
