@@ -4,6 +4,7 @@ import asyncio
 from time import perf_counter_ns
 
 from gateway import dialects
+from gateway.campaigns import Campaign
 from gateway.decide import Facts, Reflection, Verdict, actual, judge, settle
 from gateway.edge import effects, finish
 from gateway.edge.core import Core
@@ -22,7 +23,7 @@ from gateway.wire.http import canonical, internal
 __all__ = ["Gate"]
 
 log = events.get("gate")
-ALONE = (None, 0.0)  # in no campaign
+ALONE: tuple[Campaign | None, float] = (None, 0.0)  # in no campaign
 TRACE_FIELDS = frozenset({b"traceparent", b"tracestate"})
 
 
@@ -146,7 +147,7 @@ class Gate:
         x.now = now = core.clock.now()
         state = core.accounts.get(caller.account)
         heard = core.served.look(seen if seen.file is None else state.files.get(seen.file, seen), now)
-        linked = core.campaigns.meet(caller, seen) if core.campaigns is not None else ALONE
+        linked = self._linked(x, caller, seen)
         x.facts = facts = Facts(caller, seen, state.limits, core.kill, rejected, *heard, *linked)
         try:
             if caller is NOBODY:
@@ -162,6 +163,18 @@ class Gate:
         x.ruled = Ruled(core.journal.next(), now, x.id, policy.digest, facts, x.verdict)
         core.journal.append(x.ruled)
         x.timings["decide"] = perf_counter_ns() - started
+
+    def _linked(self, x: Exchange, caller: Caller, seen: Observation) -> tuple[Campaign | None, float]:
+        """The caller's campaign. A defect of ours leaves him in none: nobody pays for it."""
+        core = self.core
+        if core.campaigns is None:
+            return ALONE
+        try:
+            return core.campaigns.meet(caller, seen)
+        except Exception:
+            log.exception("linking failed", request_id=x.id)
+            core.metrics.policy_error("link")
+            return ALONE
 
     async def _act(self, x: Exchange) -> None:
         core, verdict, policy = self.core, x.verdict, x.policy

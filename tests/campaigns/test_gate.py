@@ -185,3 +185,20 @@ async def test_without_memory_for_it_nobody_is_linked(tmp_path: Path) -> None:
         assert t.g.core.campaigns is None
         assert all("campaign" not in each for each in await t.settled())
         assert "gauger_campaigns " not in (await t.client.get(f"{t.g.ops_url}/metrics")).text
+
+
+@pytest.mark.parametrize("step", ["meet", "saw"])
+async def test_linking_that_fails_is_counted_and_never_a_500(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(f"gateway.campaigns.tables.Campaigns.{step}", broken)
+    async with town(tmp_path) as t:
+        assert (await t.ask("old-1", FRAME)).status_code == 200
+        (record,) = await t.settled()
+        assert "campaign" not in record
+        assert record["action"] == "allow"
+        kind = "link" if step == "meet" else "settle"
+        assert f'gauger_policy_errors_total{{kind="{kind}"}} 1.0' in (await t.client.get(f"{t.g.ops_url}/metrics")).text
