@@ -5,7 +5,7 @@ sketches. Its size is the same for every account, whatever comes: `Panel.size`. 
 on the way leaves the old one as it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import compress, pairwise
 from math import exp
 from struct import Struct
@@ -76,6 +76,13 @@ class Panel:
         self.readings: dict[str, Read] = {
             read.name: read for signal in self.signals.values() for read in signal.readings()
         }
+
+    def counts(self, name: str) -> tuple[Callable[[Slab], float], Callable[[Slab], float]]:
+        """What a share counts, and the requests that it is of. Raises TypeError for a reading that is no share."""
+        read = self.readings[name]
+        if read.hits is None or read.of is None:
+            raise TypeError(f"{name} is no share")
+        return read.hits, read.of
 
     def fresh(self) -> Slab:
         """The slab of an account that nothing is known of."""

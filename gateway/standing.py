@@ -13,10 +13,7 @@ no mark keeps some standing by how much it took, since a harvest may have no oth
 All counts are decayed over a week, as the row holds them after its last step. Cost: about 5 µs.
 """
 
-from collections.abc import Callable
-
 from gateway.gauges import PANEL
-from gateway.signals import Slab
 
 __all__ = ["HIGHEST", "MARKS", "standing"]
 
@@ -36,18 +33,9 @@ MARKED = (3.0, 20.0, 100.0)
 ROWS = (40.0, 200.0, 1000.0)
 REQUESTS = 40.0
 
-
-def _counts(name: str) -> tuple[Callable[[Slab], float], Callable[[Slab], float]]:
-    """What a share counts, and the requests that it is of."""
-    read = PANEL.readings[name]
-    if read.hits is None or read.of is None:
-        raise TypeError(f"{name} is no share")
-    return read.hits, read.of
-
-
-_MARKS = [_counts(name) for name in MARKS]
-_ROWS, _ = _counts("harvest_share")
-_, _REQUESTS = _counts("one_shot_share")
+_MARKS = [PANEL.counts(name) for name in MARKS]
+_ROWS, _ = PANEL.counts("harvest_share")
+_, _REQUESTS = PANEL.counts("one_shot_share")
 
 
 def standing(row: bytes) -> int:

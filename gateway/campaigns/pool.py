@@ -46,13 +46,11 @@ class Pool:
         slab = PANEL.shared(self._slab)
         made: dict[str, float] = {}
         for name in SHARES:
-            read = PANEL.readings[name]
-            if read.hits is None or read.of is None:
-                continue
-            hits = read.hits(slab)
+            count, of = PANEL.counts(name)
+            hits = count(slab)
             if hits:
                 made[f"{name}.hits"] = round(hits, PLACES)
-                made[f"{name}.of"] = round(read.of(slab), PLACES)
+                made[f"{name}.of"] = round(of(slab), PLACES)
         for name in NUMBERS:
             value = PANEL.readings[name].get(slab)
             if value:

@@ -17,12 +17,11 @@ from gateway.calibrate.nulls import overlay
 from gateway.calibrate.owners import Owners
 from gateway.calibrate.told import drift_text, file_text, made_text, null_text
 from gateway.campaigns.tables import Campaigns
-from gateway.cli.playing import Lines, adopted, fresh, progress, unwatched, write
+from gateway.cli.playing import Lines, adopted, folded, fresh, progress, unwatched, write
 from gateway.cli.raw import PUBLIC_PEPPER, Player
 from gateway.cli.sources import begins, expand, lines
 from gateway.errors import Mistake
 from gateway.files import default_policy, plain, resolver
-from gateway.ledger.chain import body_of
 from gateway.ledger.record import Adopted, Opened, decode
 from gateway.ledger.replay import Replay
 from gateway.ledger.steps import Steps
@@ -185,19 +184,7 @@ def _replay(read: Lines, policy: Policy | None, owners: Owners) -> None:
         return made
 
     replay = Replay(policy, taken, fresh)
-    for source, number, line in read:
-        body: bytes | None = line
-        if line.startswith(b'{"h":"'):
-            body = body_of(line) if line.endswith(b"\n") else None  # a crash left half a line
-        if not body or body.isspace():
-            continue
-        try:
-            judged = replay.step(decode(body))
-        except msgspec.DecodeError:
-            if not line.endswith(b"\n"):
-                continue
-            hint = "`gauger verify DIR` says more"
-            raise Mistake("this is no row of a ledger", place=f"{source.name}:{number}", hint=hint) from None
+    for judged in folded(read, lambda body: replay.step(decode(body))):
         if judged is not None:
             owners.add(judged)
     for judged in replay.finish():

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import click
+import msgspec
 
 from gateway.cli.sources import Source
 from gateway.errors import Mistake
+from gateway.ledger.chain import body_of
 from gateway.ledger.record import Adopted, Opened
 from gateway.ledger.steps import Accounts, Limits
 from gateway.policy.loader import PolicyErrors
@@ -19,10 +21,32 @@ from gateway.policy.model import Policy
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.memory import MemoryLimits
 
-__all__ = ["Lines", "adopted", "fresh", "output", "progress", "unwatched", "write"]
+__all__ = ["Lines", "adopted", "folded", "fresh", "output", "progress", "unwatched", "write"]
 
+T = TypeVar("T")
 Lines = Iterator[tuple[Source, int, bytes]]
 """Source, line number from 1, line with its newline."""
+
+
+def folded(read: Lines, step: Callable[[bytes], T]) -> Iterator[T]:
+    """What a step makes of each row of a ledger, in order. Raises Mistake for a line that is none.
+
+    Half a line at an end is what a crash leaves, and is passed over.
+    """
+    for source, number, line in read:
+        body: bytes | None = line
+        if line.startswith(b'{"h":"'):
+            body = body_of(line) if line.endswith(b"\n") else None
+        if not body or body.isspace():
+            continue
+        try:
+            made = step(body)
+        except msgspec.DecodeError:
+            if not line.endswith(b"\n"):
+                continue
+            hint = "`gauger verify DIR` says more"
+            raise Mistake("this is no row of a ledger", place=f"{source.name}:{number}", hint=hint) from None
+        yield made
 
 
 def adopted(row: Adopted) -> Policy:

@@ -13,11 +13,10 @@ import msgspec
 from gateway import __version__
 from gateway.adopt import read_rules
 from gateway.campaigns.tables import Campaigns
-from gateway.cli.playing import Lines, adopted, fresh, output, progress, unwatched, write
+from gateway.cli.playing import Lines, adopted, folded, fresh, output, progress, unwatched, write
 from gateway.cli.raw import PUBLIC_PEPPER, Player
 from gateway.cli.sources import begins, expand, lines
 from gateway.errors import Mistake
-from gateway.ledger.chain import body_of
 from gateway.ledger.drift import Drift
 from gateway.ledger.drift_html import to_html
 from gateway.ledger.drift_text import Report, ends, to_json, to_text
@@ -108,19 +107,7 @@ def _replay(name: str, read: Lines, policy: Policy | None, top: int) -> Report:
     drift = Drift(_conditions(policy), top) if policy is not None else None
     step = replay.step
     read_row = decode_sealed if policy is None else decode
-    for source, number, line in read:
-        body: bytes | None = line
-        if line.startswith(b'{"h":"'):
-            body = body_of(line) if line.endswith(b"\n") else None  # a crash left half a line
-        if not body or body.isspace():
-            continue
-        try:
-            judged = step(read_row(body))
-        except msgspec.DecodeError:
-            if not line.endswith(b"\n"):
-                continue
-            hint = "`gauger verify DIR` says more"
-            raise Mistake("this is no row of a ledger", place=f"{source.name}:{number}", hint=hint) from None
+    for judged in folded(read, lambda body: step(read_row(body))):
         if judged is not None and drift is not None:
             drift.add(judged)
     for judged in replay.finish():

@@ -14,7 +14,6 @@ look-alikes  customers of one sector who share a framework: teachers ask for ste
 source       a sum of independent units' evidence; the unit is the member, not the request
 """
 
-from collections.abc import Callable
 from typing import ClassVar
 
 from gateway.campaigns.habits import Habits
@@ -37,15 +36,7 @@ ENOUGH = 5.0  # requests of a member
 LEAST = 0.05  # share of them
 OF_THE_FRAME = 0.5  # pooled share from which a mark is the frame's
 
-
-def _counts(name: str) -> tuple[Callable[[Slab], float], Callable[[Slab], float]]:
-    read = PANEL.readings[name]
-    if read.hits is None or read.of is None:
-        raise TypeError(f"{name} is no share")
-    return read.hits, read.of
-
-
-_MARKS = [_counts(name) for name in MARKS]
+_MARKS = [PANEL.counts(name) for name in MARKS]
 
 
 class Marked(Bond):
