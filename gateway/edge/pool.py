@@ -319,12 +319,18 @@ class _Response(UpstreamResponse):
                 raise
         return connection.take(answer)
 
+    @property
+    def whole(self) -> bool:
+        answer = self._answer
+        return answer.phase == DONE and not answer.chunks
+
     async def aclose(self) -> None:
         connection = self._connection
         if connection is not None:
             self._connection = None
             self._pool.release(connection, self._answer)
-            await connection.end()
+            if connection.streams:
+                await connection.end()
 
     def __del__(self) -> None:
         if self._connection is not None:

@@ -202,6 +202,12 @@ class UpstreamResponse(ABC):
         the break were read. Cancelled while waiting, it ends the exchange.
         """
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of the answer has been read and it ended well: `read` would give None at once. False may be said
+        of one that is."""
+        return False
+
     @abstractmethod
     async def aclose(self) -> None:
         """Gives the connection back if the answer ended well and was read to its end, else closes it. Idempotent."""
