@@ -142,6 +142,19 @@ class Cycle:
         self._gone = gone
         return not self.disconnected
 
+    def whole(self) -> bytes | None:
+        """The request's body where all of it is here and none was received yet; then `receive` has nothing of it.
+
+        None says nothing: `receive` tells.
+        """
+        if self.more_body or self.disconnected or self.response_complete or self.waiting_for_100_continue:
+            return None
+        if self.flow.read_paused:
+            return None
+        self.message_event.clear()
+        body, self.body = bytes(self.body), bytearray()
+        return body
+
     async def receive(self) -> dict[str, Any]:
         """The next piece of the request's body, or `http.disconnect`. Ends a client's wait for 100 Continue."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
