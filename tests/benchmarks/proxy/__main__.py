@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.benchmarks.proxy.contestants import ROOT, Contestant
 from tests.benchmarks.proxy.field import everybody
-from tests.benchmarks.proxy.installs import setup
+from tests.benchmarks.proxy.installs import PACKAGES, setup
 from tests.benchmarks.proxy.machine import cores, machine
 from tests.benchmarks.proxy.plot import plot
 from tests.benchmarks.proxy.rounds import Options, whole
@@ -37,10 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.plot is not None:
         return _again(given)
+    if given.setup:
+        if unknown := set(given.names) - PACKAGES.keys():
+            parser.error(f"{', '.join(sorted(unknown))}: no such package; there are {', '.join(PACKAGES)}")
+        return setup(given.names or list(PACKAGES), given.work / "tools")
     field = everybody()
     chosen = _chosen(parser, field, given.only)
-    if given.setup:
-        return setup([contestant.name for contestant in chosen], given.work / "tools")
     if given.list:
         for contestant in field:
             print(f"{contestant.name:16s} {contestant.what}")

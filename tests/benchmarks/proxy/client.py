@@ -14,6 +14,7 @@ from tests.benchmarks.proxy.bodies import KEYS
 __all__ = ["Connection", "Plan", "Tally", "requests"]
 
 HOST = "127.0.0.1"
+HOPELESS = 20
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +48,11 @@ class Tally:
     def bad(self) -> int:
         """Requests that were not answered with 200."""
         return sum(count for status, count in self.statuses.items() if status != 200) + self.errors.total()
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so many went wrong that asking on would only do harm: refused streams may run on behind a proxy."""
+        return self.bad >= HOPELESS
 
     def words(self) -> dict[str, int]:
         """By status or by name of the error, whatever was no 200."""

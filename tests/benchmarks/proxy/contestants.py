@@ -1,6 +1,5 @@
 """Shell. Who takes part: what each one is, how it is started, and what must be installed for it."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,7 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["APT", "ROOT", "Contestant", "Launch", "Site", "output_of", "setup_hint", "system"]
+__all__ = [
+    "APT",
+    "EVERYTHING",
+    "ROOT",
+    "Contestant",
+    "Launch",
+    "Site",
+    "environment",
+    "gauger",
+    "gauger_version",
+    "gaugers",
+    "output_of",
+    "setup_hint",
+    "system",
+]
 
 ROOT = Path(__file__).parent.parent.parent.parent
 APT = "apt-get install nginx-light haproxy wrk"
@@ -116,7 +129,7 @@ def _nothing_missing(_: Path) -> str | None:
     return None
 
 
-def _gauger_version(_: Path) -> str:
+def gauger_version(_: Path) -> str:
     from gateway import __version__
 
     commit = output_of("git", "-C", str(ROOT), "describe", "--always", "--dirty")
@@ -133,7 +146,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def _gauger(site: Site, *, policy: str, server: Sequence[str] | None = None, **settings: str) -> Launch:
+def gauger(site: Site, *, policy: str, server: Sequence[str] | None = None, **settings: str) -> Launch:
     file = site.folder / "policy.yaml"
     file.write_text(policy)
     lines = site.folder / "lines.jsonl"
@@ -161,13 +174,6 @@ def _transport(_: Path) -> str | None:
     return None if "transport" in Settings.model_fields else "this version of the gateway has no GAUGER_TRANSPORT"
 
 
-def _module(name: str) -> Callable[[Path], str | None]:
-    def missing(_: Path) -> str | None:
-        return None if importlib.util.find_spec(name) else f"the Python package {name} is not installed"
-
-    return missing
-
-
 def gaugers() -> list[Contestant]:
     """The gateway of this repository, in its several ways."""
 
@@ -178,26 +184,26 @@ def gaugers() -> list[Contestant]:
         missing: Callable[[Path], str | None] = _nothing_missing,
         install: str = "make setup",
     ) -> Contestant:
-        return Contestant(name, what, missing, install, _gauger_version, launch)
+        return Contestant(name, what, missing, install, gauger_version, launch)
 
     all_of_it = "the enforcing extraction pack, signals, campaigns, limits, a ledger on disk, a log line a request"
     return [
         make(
             "gauger-limits",
             "Gauger, limits only: four limits an account and a log line a request; no pack, no campaigns, no ledger",
-            lambda site: _gauger(site, policy=ONLY_LIMITS),
+            lambda site: gauger(site, policy=ONLY_LIMITS),
         ),
-        make("gauger", f"Gauger, everything: {all_of_it}", lambda site: _gauger(site, policy=EVERYTHING)),
+        make("gauger", f"Gauger, everything: {all_of_it}", lambda site: gauger(site, policy=EVERYTHING)),
         make(
             "gauger-httpx",
             "Gauger, everything, but its requests to the model server go through an httpx transport",
-            lambda site: _gauger(site, policy=EVERYTHING, transport="httpx"),
+            lambda site: gauger(site, policy=EVERYTHING, transport="httpx"),
             _transport,
         ),
         make(
             "gauger-asyncio",
             "Gauger, everything, on the event loop of the standard library in place of uvloop",
-            lambda site: _gauger(
+            lambda site: gauger(
                 site, policy=EVERYTHING, server=[sys.executable, "-m", "tests.benchmarks.proxy.plain_loop"]
             ),
         ),

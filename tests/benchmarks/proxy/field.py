@@ -1,6 +1,7 @@
 """Shell. The list of all contestants, in the order of the tables."""
 
 from tests.benchmarks.proxy.contestants import Contestant, Launch, Site, gaugers
+from tests.benchmarks.proxy.peers import granian, peers
 from tests.benchmarks.proxy.proxies import proxies
 
 __all__ = ["everybody"]
@@ -17,4 +18,4 @@ DIRECT = Contestant(
 
 def everybody() -> list[Contestant]:
     """Everybody, the model server itself first."""
-    return [DIRECT, *proxies(), *gaugers()]
+    return [DIRECT, *proxies(), *gaugers(), granian(), *peers()]

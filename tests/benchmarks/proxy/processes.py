@@ -124,10 +124,12 @@ class Holder:
             start_new_session=True,
             preexec_fn=lambda: _settle(cores),
         )
+        self.said = ""
 
     def opened(self, patience: float) -> bool:
         """Waits for its word that every stream is open."""
-        return self._line(patience).strip() == "open"
+        self.said = self._line(patience)
+        return self.said.strip() == "open"
 
     def figures(self, patience: float) -> dict[str, Any]:
         """Lets go of the streams; what came of them."""
@@ -137,11 +139,10 @@ class Holder:
             self.popen.stdin.flush()
         except BrokenPipeError:
             pass  # it has ended by itself and said why
-        for _ in range(2):  # it may have given up and said so before it was asked
-            line = self._line(patience)
-            if line.startswith("{"):
-                said: dict[str, Any] = json.loads(line)
-                return said
+        line = self.said if self.said.startswith("{") else self._line(patience)  # it may have given up and said so
+        if line.startswith("{"):
+            said: dict[str, Any] = json.loads(line)
+            return said
         return {"n": 0, "bad": 1, "why": {"the load generator said nothing": 1}, "seconds": 0.0}
 
     def _line(self, patience: float) -> str:

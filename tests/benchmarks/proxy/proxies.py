@@ -39,7 +39,7 @@ MODEL = """\
 HAPROXY = """\
 global
   nbthread 1
-  maxconn 16000
+  maxconn 8000
 defaults
   mode http
   timeout connect 5s

@@ -213,6 +213,7 @@ class Rig:
         if before is not None and after is not None:
             row["cpu_ns"] = after.cpu - before.cpu
             row["cpu_check_ns"] = after.check - before.check
+            row["busy"] = round(row["cpu_ns"] / 1e9 / row["seconds"], 3) if row["seconds"] else 0.0
             row["cpu_agrees"] = after.agrees_with(before)
             row["rss"] = after.rss
             if after.lost > before.lost:
@@ -225,12 +226,13 @@ class Rig:
 
     def _blame(self, entry: Entry, row: dict[str, Any]) -> None:
         if row["bad"] or not row["n"]:
-            said = ", ".join(f"{count} × {what}" for what, count in row["why"].items()) or "no answer at all"
-            entry.failed = f"not every answer was 200: {said} beside {row['n']} answers"
+            entry.failed = f"not every answer was 200: {_words(row)}, of {row['n']} answers"
         elif entry.process is not None and not entry.process.running:
             entry.failed = f"it ended: {entry.process.last_words()}"
         elif entry.spent > self.limit:
             entry.failed = f"its {self.limit:.0f} s are over"
+        if entry.failed is not None and entry.process is not None:
+            entry.process.stop()
 
     def _load(self, entry: Entry, plan: Plan, *, own: bool) -> dict[str, Any]:
         driver = "load" if own or not shutil.which("wrk") else "wrk"
@@ -256,7 +258,7 @@ class Rig:
     def hold(self, entry: Entry, count: int) -> dict[str, Any]:
         """Memory of each open stream in bytes: what the tree grew by when `count` of them had had their first chunk."""
         assert entry.process is not None
-        plan = self.plan(entry, 2048, count, 60.0, mode="hold", stream="Pace: 600 chunks, 1000 ms.")
+        plan = self.plan(entry, 2048, count, 30.0, mode="hold", stream="Pace: 20 chunks, 5000 ms.")
         before = entry.process.tree.read()
         argv = [sys.executable, "-m", "tests.benchmarks.proxy.load", msgspec.json.encode(plan).decode()]
         holder = Holder(argv, self.cores.load, environment(), ROOT)
@@ -266,8 +268,9 @@ class Rig:
             row = holder.figures(20.0)
         finally:
             holder.close()
-        row["rss_stream"] = round((after.rss - before.rss) / count) if opened else None
-        self._blame(entry, row)
+        row["rss_stream"] = round((after.rss - before.rss) / count) if opened and not row["bad"] else None
+        if row["rss_stream"] is None:
+            entry.facts["held"] = f"{count} streams at once weren't to be had: {_words(row)}"
         return row
 
     def _run(self, argv: Sequence[str], patience: float) -> tuple[str, str]:
@@ -283,3 +286,7 @@ class Rig:
             process.stop()
             self.processes.remove(process)
         return out.read_text(), log.read_text(errors="replace")
+
+
+def _words(row: dict[str, Any]) -> str:
+    return ", ".join(f"{count} × {what}" for what, count in row["why"].items()) or "no answer at all"

@@ -56,7 +56,7 @@ class _Load:
         self.chunks = 0
         self.firsts: list[float] = []
         self.tally = Tally()
-        self.end = time.perf_counter() + plan.seconds
+        self.end = 0.0 if plan.mode == "hold" else time.perf_counter() + plan.seconds
         self.running = plan.connections
         self.awaited = plan.connections
         self.done = asyncio.Event()
@@ -64,7 +64,7 @@ class _Load:
 
     @property
     def going(self) -> bool:
-        return time.perf_counter() < self.end
+        return time.perf_counter() < self.end and not self.tally.hopeless
 
     def next(self) -> bytes:
         self.at += 1
@@ -154,6 +154,7 @@ async def hold(plan: Plan) -> dict[str, Any]:
     except TimeoutError:
         load.tally.errors["not open in time"] += load.awaited
     summary = load.summary(time.perf_counter() - start)
+    summary["n"] = len(load.firsts)  # none has ended, and none should have
     for stream in begun:
         if stream.connection is not None:
             stream.connection.close()

@@ -8,6 +8,8 @@ from tests.benchmarks.proxy.figures import Spread, ratios, spread
 __all__ = ["REFERENCE", "by_round", "tables"]
 
 REFERENCE = "nginx"
+FULL = 0.9
+"""Share of its core from which a contestant counts as saturated."""
 Rows = Sequence[dict[str, Any]]
 
 
@@ -81,11 +83,15 @@ def _closed(rows: Rows, names: Sequence[str]) -> list[str]:
             own = by_round(rows, name, "cpu_us", **where)
             served = [spread(by_round(rows, name, figure, **where).values()) for figure in ("rps", "p50", "p99")]
             if any(served):
+                busy = spread(by_round(rows, name, "busy", **where).values())
+                bound = "" if busy is None or busy.median > FULL or connections == 1 else "†"
                 lines.append(
-                    [name, cell(spread(own.values())), cell(ratios(own, reference)), cell(served[0])]
+                    [name, cell(spread(own.values())), cell(ratios(own, reference)), cell(served[0]) + bound]
                     + [cell(one, 1e-3) for one in served[1:]]
                 )
         title = f"{size // 1024} KB, {connections} connections: median (least–most) of the rounds"
+        if any(line[3].endswith("†") for line in lines):
+            title += "\n† its core had time left: the load, or whoever shares the machine, was the bound"
         head = ["", "CPU µs/request", f"× {REFERENCE}", "requests/s", "p50 ms", "p99 ms"]
         found.append(grid(title, head, lines))
     return found
@@ -172,6 +178,8 @@ def _notes(report: dict[str, Any], names: Sequence[str]) -> str:
             lines.append(f"  {name}: MISSING: {about['missing']}. To install it: {about['install']}")
         if "failed" in about:
             lines.append(f"  {name}: FAILED: {about['failed']}")
+        if "held" in about:
+            lines.append(f"  {name}: {about['held']}")
         if "failed_streams" in about:
             lines.append(f"  {name}: no streams: {about['failed_streams']}")
     odd = [row for row in report["rows"] if row.get("cpu_agrees") is False]
