@@ -13,13 +13,14 @@ import argparse
 import compileall
 import json
 import resource
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.proxy.contestants import ROOT, Contestant
+from tests.benchmarks.proxy.contestants import ROOT, Contestant, output_of
 from tests.benchmarks.proxy.field import everybody
 from tests.benchmarks.proxy.installs import PACKAGES, setup
 from tests.benchmarks.proxy.machine import cores, machine
@@ -121,9 +122,20 @@ def _run(chosen: Sequence[Contestant], options: Options) -> dict[str, Any]:
     print(f"{about['cpu']}, {about['cores']} cores, {about['kernel']}, Python {about['python']}; {cores().words()}")
     if about["load_average"] > 0.5:
         print(f"load average {about['load_average']}: the machine isn't idle, so read the ratios and not the times")
-    report = whole(chosen, options, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
-    how = {"rounds": options.rounds, "seconds": options.seconds, "connections": list(options.connections)}
-    return {"schema": SCHEMA, "machine": about, "options": how, **report}
+    how = {
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "connections": list(options.connections),
+        "load": (output_of("wrk", "-v").split("[")[0].strip() or "wrk") if shutil.which("wrk") else "our own generator",
+        "model": "nginx" if shutil.which("nginx") else "our own",
+    }
+    report: dict[str, Any] = {"schema": SCHEMA, "machine": about, "options": how}
+    try:
+        whole(chosen, options, lambda line: print(f"  {line}", file=sys.stderr, flush=True), report)
+    except KeyboardInterrupt:
+        print("bench: broken off; this is what there was until then", file=sys.stderr)
+        report["broken_off"] = True
+    return report
 
 
 def _ended(number: int, _: object) -> None:
@@ -150,8 +162,13 @@ def _write(report: dict[str, Any], given: argparse.Namespace) -> int:
     if given.json is not None:
         given.json.write_text(json.dumps(report, indent=1) + "\n")
     if given.svg is not None:
-        given.svg.write_text(plot(report))
-    return int(any("failed" in about for about in report["contestants"].values()))
+        try:
+            given.svg.write_text(plot(report))
+        except ValueError as error:
+            print(f"bench: no plot: {error}", file=sys.stderr)
+            return 1
+    failed = any("failed" in about for about in report["contestants"].values())
+    return int(failed or "broken_off" in report)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class _Stat:
     pid: int
+    state: str
     parent: int
     session: int
     own: int  # ns, from ticks
@@ -58,8 +59,8 @@ class Tree:
         self._lost = 0
 
     def pids(self) -> list[int]:
-        """Everybody alive: descendants, and whoever of the session has lost its parent."""
-        return [stat.pid for stat in self._members()]
+        """Everybody who still runs: descendants, and whoever of the session has lost its parent."""
+        return [stat.pid for stat in self._members() if stat.state not in "ZX"]
 
     def read(self) -> Reading:
         """The counters now."""
@@ -99,6 +100,7 @@ def _stat(pid: int) -> _Stat | None:
     user, system, child_user, child_system = (int(field) for field in fields[11:15])
     return _Stat(
         pid=pid,
+        state=fields[0],
         parent=int(fields[1]),
         session=int(fields[3]),
         own=(user + system) * TICK,

@@ -68,7 +68,7 @@ def _svg(bars: list[tuple[str, Spread, Spread | None]], machine: dict[str, Any],
         top = TOP + ROW * at
         kind = "own" if name.startswith("gauger") else "bar"
         center = top + ROW / 2 - 2
-        label = f"{number(middle.median)} µs" + (f"  {number(times.median)}×" if times is not None else "")
+        label = f"{number(middle.median)} µs" + (f", {number(times.median)}×" if times is not None else "")
         lines += [
             f'<text x="{LEFT - 10}" y="{top + 16}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="{kind}" x="{LEFT}" y="{top + 2}" width="{x(middle.median) - LEFT:.1f}" height="{ROW - 8}"'

@@ -22,7 +22,7 @@ from typing import Any
 from tests.benchmarks.proxy.bodies import KEYS
 from tests.benchmarks.proxy.cpu import Tree
 
-__all__ = ["Holder", "NotReadyError", "Process", "Target", "ask", "free_port", "ready"]
+__all__ = ["Holder", "NotReadyError", "Process", "Target", "ask", "exposed", "free_port", "ready"]
 
 LIBC = ctypes.CDLL(None)
 PDEATHSIG = 1  # PR_SET_PDEATHSIG
@@ -180,6 +180,21 @@ def free_port(taken: set[int]) -> int:
         taken.add(port)
         return port
     raise OSError("no free port between 20000 and 32000")
+
+
+def exposed(port: int) -> bool:
+    """Whether somebody listens on the port at an address that others could reach. See proc_net_tcp(5)."""
+    for name, loopback in (("tcp", ("0100007F",)), ("tcp6", ("0" * 24 + "01000000", "0" * 16 + "FFFF00000100007F"))):
+        try:
+            lines = Path("/proc/net", name).read_text().splitlines()[1:]
+        except OSError:  # no such family on this machine
+            continue
+        for line in lines:
+            _, local, _, state = line.split()[:4]
+            address, _, number = local.partition(":")
+            if state == "0A" and int(number, 16) == port and address not in loopback:
+                return True
+    return False
 
 
 def ask(target: Target, bodies: Sequence[bytes], *, timeout: float = 30.0) -> list[tuple[int, float]]:

@@ -18,7 +18,7 @@ from tests.benchmarks.proxy.bodies import KEYS, bodies
 from tests.benchmarks.proxy.client import Plan
 from tests.benchmarks.proxy.contestants import ROOT, Contestant, Launch, Site, environment
 from tests.benchmarks.proxy.machine import cores
-from tests.benchmarks.proxy.processes import Holder, NotReadyError, Process, Target, ask, free_port, ready
+from tests.benchmarks.proxy.processes import Holder, NotReadyError, Process, Target, ask, exposed, free_port, ready
 from tests.benchmarks.proxy.proxies import model_by_nginx
 
 __all__ = ["Entry", "Rig"]
@@ -61,12 +61,14 @@ class Entry:
 class Rig:
     """Everything that runs for one section of the benchmark. Use it as a context manager: it ends what it started."""
 
-    def __init__(self, work: Path, *, streams: bool, limit: float) -> None:
+    def __init__(self, work: Path, *, streams: bool, limit: float, warm: float = 1.0) -> None:
         self.work = work / ("streams" if streams else "json")
         self.tools = work / "tools"
         self.streams = streams
         self.limit = limit
         """s that one contestant may be measured for, in all."""
+        self.warm = warm
+        """s of load that comes before everything that is measured but the cold start."""
         self.cores = cores()
         self.taken: set[int] = set()
         self.processes: list[Process] = []
@@ -138,7 +140,7 @@ class Rig:
             try:
                 self._begin(entry)
             except (OSError, NotReadyError) as error:
-                entry.failed = str(error)
+                entry.failed = self._without_paths(str(error))
                 if entry.process is not None:
                     entry.process.stop()
         return entry
@@ -148,6 +150,10 @@ class Rig:
         site = Site(folder, self.tools, self.model, free_port(self.taken), free_port(self.taken), self.streams)
         launch = entry.launch = entry.contestant.launch(site)
         entry.facts["command"] = self._without_paths(" ".join(launch.argv))
+        given = {
+            name: self._without_paths(value) for name, value in launch.env.items() if os.environ.get(name) != value
+        }
+        entry.facts["environment"] = given
         process = entry.process = self._start(
             launch.argv,
             self.cores.contestant,
@@ -159,6 +165,8 @@ class Rig:
         target = Target(site.port, launch.path, launch.headers)
         asks = bodies(2048, COLD + 1)
         first = ready(process, target, asks[0], launch.patience)
+        if exposed(site.port):
+            raise NotReadyError("it listens at an address that others could reach")
         start = process.tree.read()
         answers = ask(target, asks[1:])
         cold = process.tree.read()
@@ -172,13 +180,20 @@ class Rig:
             "rss": cold.rss,
         }
         entry.target = target
-        warm = self._load(entry, self.plan(entry, 2048, 16, 1.0), own=True)
+        warm = self._load(entry, self.plan(entry, 2048, 16, self.warm), own=True)
         entry.rate = max(1.0, warm["rps"])
         self._blame(entry, warm)
 
     def _without_paths(self, text: str) -> str:
-        """A command as others can read it: without the places of this machine."""
-        return text.replace(sys.executable, "python").replace(f"{self.work.parent}/", "").replace(f"{ROOT}/", "")
+        """A command or a message as others can read it: without the places of this machine."""
+        for place, name in (
+            (sys.executable, "python"),
+            (f"{ROOT}/", ""),
+            (str(ROOT), "."),
+            (f"{self.work.parent}/", ""),
+        ):
+            text = text.replace(place, name)
+        return text
 
     def plan(self, entry: Entry, size: int, connections: int, seconds: float, **more: Any) -> Plan:
         """A closed loop, or what `more` makes of it."""
@@ -226,9 +241,9 @@ class Rig:
 
     def _blame(self, entry: Entry, row: dict[str, Any]) -> None:
         if row["bad"] or not row["n"]:
-            entry.failed = f"not every answer was 200: {_words(row)}, of {row['n']} answers"
+            entry.failed = f"not every answer was 200: {self._without_paths(_words(row))}, of {row['n']} answers"
         elif entry.process is not None and not entry.process.running:
-            entry.failed = f"it ended: {entry.process.last_words()}"
+            entry.failed = f"it ended: {self._without_paths(entry.process.last_words())}"
         elif entry.spent > self.limit:
             entry.failed = f"its {self.limit:.0f} s are over"
         if entry.failed is not None and entry.process is not None:

@@ -31,6 +31,8 @@ class Options:
     """s that one contestant may be measured for."""
     fastest: float = 10_000.0
     """Requests a second that our own generator can keep up with beside the model server."""
+    warm: float = 1.0
+    """s of load before everything that is measured but the cold start."""
     held: int = 1000
     """Streams open at once where memory is measured."""
 
@@ -38,12 +40,15 @@ class Options:
 Say = Callable[[str], None]
 
 
-def whole(chosen: Sequence[Contestant], options: Options, say: Say) -> dict[str, Any]:
-    """Everything: the contestants with what was found out about them, and every row of every round."""
-    rows: list[dict[str, Any]] = []
-    contestants: dict[str, dict[str, Any]] = {}
+def whole(chosen: Sequence[Contestant], options: Options, say: Say, report: dict[str, Any]) -> None:
+    """Everything: the contestants with what was found out about them, and every row of every round.
+
+    They go into the report as they come, so that a run which is broken off has what it had.
+    """
+    rows: list[dict[str, Any]] = report.setdefault("rows", [])
+    contestants: dict[str, dict[str, Any]] = report.setdefault("contestants", {})
     for streams in (False, True) if options.streams else (False,):
-        with Rig(options.work, streams=streams, limit=options.limit) as rig:
+        with Rig(options.work, streams=streams, limit=options.limit, warm=options.warm) as rig:
             entries = []
             for contestant in chosen:
                 entry = rig.admit(contestant)
@@ -57,7 +62,6 @@ def whole(chosen: Sequence[Contestant], options: Options, say: Say) -> dict[str,
             finally:
                 for entry in entries:
                     _note(contestants, entry, streams)
-    return {"contestants": contestants, "rows": rows}
 
 
 def _note(contestants: dict[str, dict[str, Any]], entry: Entry, streams: bool) -> None:
