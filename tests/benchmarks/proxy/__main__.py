@@ -12,6 +12,7 @@ README.md in this folder's parent says what is measured, and how to read it.
 import argparse
 import compileall
 import json
+import os
 import resource
 import shutil
 import signal
@@ -122,6 +123,8 @@ def _run(chosen: Sequence[Contestant], options: Options) -> dict[str, Any]:
     print(f"{about['cpu']}, {about['cores']} cores, {about['kernel']}, Python {about['python']}; {cores().words()}")
     if about["load_average"] > 0.5:
         print(f"load average {about['load_average']}: the machine isn't idle, so read the ratios and not the times")
+    if cores().load:
+        os.sched_setaffinity(0, cores().load)  # nobody but the contestant is on its core
     how = {
         "rounds": options.rounds,
         "seconds": options.seconds,

@@ -3,6 +3,7 @@
 import os
 import platform
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ class Cores:
         )
 
 
+@cache
 def cores() -> Cores:
-    """The first core for the contestant, the second for the load, a third for the model server if there is one."""
+    """Of those that this process had at first: the first core for the contestant, the second for the load, a third for the model server if there is one."""
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         return Cores(frozenset(), frozenset(), frozenset())

@@ -1,20 +1,22 @@
 """Shell. Starting and ending processes of our own: pinned, each in a session of its own, ended by number.
 
-Whatever ends the benchmark, what it started is ended too: by `stop`, or by the kernel (PR_SET_PDEATHSIG) if the
-benchmark itself was killed.
+Whatever ends the benchmark, what it started is ended too: by `stop`, or by the kernel if the benchmark itself was
+killed, where setpriv(1) is there to ask for that. Nothing of ours runs between fork and exec: Python would run its hooks
+for forks then, and a Ctrl-C that arrives in one of them is lost.
 """
 
-import ctypes
 import http.client
 import json
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,7 @@ from tests.benchmarks.proxy.cpu import Tree
 
 __all__ = ["Holder", "NotReadyError", "Process", "Target", "ask", "exposed", "free_port", "ready"]
 
-LIBC = ctypes.CDLL(None)
-PDEATHSIG = 1  # PR_SET_PDEATHSIG
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
 HOST = "127.0.0.1"
 PATIENCE = 6.0  # s between asking a process to end and ending it
 
@@ -60,16 +61,15 @@ class Process:
         self.log = log
         self.born = time.monotonic()
 
-        with log.open("wb") as errors, (out or log).open("ab") as output:
+        with log.open("wb") as errors, (out or log).open("ab") as output, _on(cores):
             self.popen = subprocess.Popen(
-                argv,
+                [*DIES_WITH_US, *argv],
                 env=dict(env) if env is not None else None,
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
                 start_new_session=True,
-                preexec_fn=lambda: _settle(cores),
             )
         self.tree = Tree(self.popen.pid)
 
@@ -114,16 +114,16 @@ class Holder:
     """The generator while it holds streams open: it says when they are, and is told when that is enough."""
 
     def __init__(self, argv: Sequence[str], cores: Collection[int], env: Mapping[str, str], cwd: Path) -> None:
-        self.popen = subprocess.Popen(
-            argv,
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: _settle(cores),
-        )
+        with _on(cores):
+            self.popen = subprocess.Popen(
+                [*DIES_WITH_US, *argv],
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         self.said = ""
 
     def opened(self, patience: float) -> bool:
@@ -156,11 +156,16 @@ class Holder:
         self.popen.communicate()
 
 
-def _settle(cores: Collection[int]) -> None:
-    """Between fork and exec: dies with its parent, and stays on its cores."""
-    LIBC.prctl(PDEATHSIG, signal.SIGKILL)
+@contextmanager
+def _on(cores: Collection[int]) -> Iterator[None]:
+    """What is started within stays on these cores, for it inherits them; none = anywhere."""
+    ours = os.sched_getaffinity(0)
     if cores:
         os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
 
 
 def free_port(taken: set[int]) -> int:
