@@ -31,7 +31,10 @@ class Cores:
 
 @cache
 def cores() -> Cores:
-    """Of those that this process had at first: the first core for the contestant, the second for the load, a third for the model server if there is one."""
+    """The first core for the contestant, the second for the load, a third for the model server if there is one.
+
+    Of those that this process had when it was asked first.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         return Cores(frozenset(), frozenset(), frozenset())

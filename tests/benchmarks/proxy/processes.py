@@ -1,8 +1,8 @@
 """Shell. Starting and ending processes of our own: pinned, each in a session of its own, ended by number.
 
 Whatever ends the benchmark, what it started is ended too: by `stop`, or by the kernel if the benchmark itself was
-killed, where setpriv(1) is there to ask for that. Nothing of ours runs between fork and exec: Python would run its hooks
-for forks then, and a Ctrl-C that arrives in one of them is lost.
+killed, where setpriv(1) is there to ask for that. Nothing of ours runs between fork and exec: Python would then run its
+hooks for forks, and a Ctrl-C that arrives in one of them is lost.
 """
 
 import http.client
