@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run demo test lint evaluate lock clean
+.PHONY: help setup dev run demo test lint evaluate bench lock clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ test: lint       ## everything that CI runs
 
 evaluate: setup  ## how well the shipped packs tell extraction, on labelled traffic (DATA=dir for another)
 	@$(BIN)/python -m tests.evaluation $(if $(DATA),--data $(DATA)) $(ARGS)
+
+bench: setup     ## what it costs beside nginx, Envoy, LiteLLM and others, in one run (ARGS=--quick, ARGS=setup)
+	@$(BIN)/python -m tests.benchmarks.proxy $(ARGS)
 
 lock: dev        ## write the lock files anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt

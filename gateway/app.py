@@ -19,6 +19,7 @@ from gateway.edge.clock import Clock
 from gateway.edge.core import Core
 from gateway.edge.exchange import ASGIApp, Receive, Scope, Send
 from gateway.edge.pool import make_upstream
+from gateway.edge.tunnel import TunnelBounds, pass_through
 from gateway.edge.upstream import Upstream
 from gateway.errors import Mistake
 from gateway.ledger.line import Service
@@ -90,6 +91,15 @@ class Relay(relay.Relay):
             credentials=relay.Credentials(chosen.credential, _vendor_keys(chosen)),
             preserve_host=chosen.preserve_host,
         )
+        self._tunnel = TunnelBounds(
+            message_bytes=chosen.message_bytes, idle=chosen.realtime_idle_timeout, total=chosen.realtime_timeout
+        )
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await pass_through(self, scope, receive, send, self._tunnel)
+        else:
+            await super()._other(scope, receive, send)
 
 
 def upstreams_of(settings: Settings, default: str | None = None) -> dict[Vendor, Upstream]:

@@ -43,6 +43,8 @@ End = Literal["done", "refused", "client_abort", "upstream_error", "timeout", "c
 Word = Literal["allow", "tag", "clamp", "throttle", "block", "reject"]
 
 READS = GENERATES | {"embeddings"}
+SESSION = "realtime"  # the operation of a session, which is charged while it lasts
+SWITCHED = 101  # status of a session that was opened
 MODELS = 16  # models remembered an account; the least recently used goes first
 FILES = 32  # uploaded files remembered an account
 WARM = 20  # answers before the p90 is believed (simulated in the design notes: 1k tokens before that)
@@ -272,9 +274,10 @@ def settle(
     }
     if outcome.end == "refused":
         changes["refused"] = state.refused + 1
-    if 200 <= outcome.upstream_status < 300 and facts.seen.op in READS:
-        changes["proven"] = True
     usage, seen = outcome.usage, facts.seen
+    spoken = seen.op == SESSION and usage.input > 0  # Google's server looks at the key after its 101
+    if spoken or (200 <= outcome.upstream_status < 300 and seen.op in READS):
+        changes["proven"] = True
     if (usage.source == "upstream" or outcome.end == "client_abort") and seen.op in READS and seen.op != "batch":
         model = seen.model or ""
         paces = {name: pace for name, pace in state.paces.items() if name != model}
@@ -307,13 +310,13 @@ def _ended(outcome: Outcome, used: Usage) -> Ended:
         if reading.capacity and not reading.shadow and reading.unit != "concurrent":
             share = 1.0 - reading.left / reading.capacity
             full = share if full is None or share > full else full
-    ok = 200 <= outcome.upstream_status < 300
+    ok = 200 <= outcome.upstream_status < 300 or outcome.upstream_status == SWITCHED
     return Ended(ok, outcome.end == "refused", outcome.status, used.input, used.output, used.reasoning, full)
 
 
 def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome) -> dict[str, int]:
     """What each limit's draw really cost: limit id -> units. A limit that isn't named stays as drawn."""
-    answered = 200 <= outcome.upstream_status < 500
+    answered = 200 <= outcome.upstream_status < 500 or outcome.upstream_status == SWITCHED
     ours = outcome.end in ("upstream_error", "timeout", "crash") or outcome.upstream_status >= 500
     costs: dict[str, int] = {}
     for draw in verdict.draws:
@@ -368,6 +371,8 @@ def _spent(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, dra
 
 def _cost(policy: Policy, state: AccountState, seen: Observation, op: str) -> Cost:
     lines = max(1, seen.lines)
+    if op == SESSION:  # held back for its next answer, whichever that is
+        return Cost(choices=1)
     if op not in READS:
         return Cost(requests=lines)
     pace = state.paces.get(seen.model or "", Pace())

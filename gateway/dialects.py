@@ -22,12 +22,14 @@ OPAQUE: dict[Vendor, Route] = {vendor: Route("opaque", vendor, "other", "opaque"
 """Vendor -> the route of what no dialect reads."""
 
 SLASHES = re.compile("//+")
-GEMINI = ("/v1beta/", "/v1alpha/")
+GEMINI = ("/v1beta/", "/v1alpha/", "/ws/google.")
 OPENAI_AT_GOOGLE = "/v1beta/openai/"  # Google's own door for OpenAI's SDKs
 
 
 def match(method: str, path: str) -> tuple[Dialect, Route] | None:
     """The dialect that speaks on this path, and its route; None where no dialect does.
+
+    The method of a request for a WebSocket is `WEBSOCKET`: on the same path, a plain GET is something else.
 
     `path` is the target without its query. It is matched as the most lenient model server would: percent-encoding,
     doubled and trailing slashes make no difference, nor does case where no dialect knows the path as it is written.

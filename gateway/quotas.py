@@ -16,6 +16,9 @@ since the draw number n no draw has met a backlog below m. Exact for a caller wi
 time TAT never lies before that of the exact timeline (a property test holds both).
 
 An **overrun** is added in whole, and its debt is capped at one period beyond a full cell.
+
+A **charge** is for what has been used already, while its request is under way (a session that lasts for an hour): it
+is a draw that can't be refused, in debt where it doesn't fit, and its reading says so.
 """
 
 from collections.abc import Sequence
@@ -31,6 +34,8 @@ __all__ = [
     "Marks",
     "Reading",
     "capacity_us",
+    "charge_quota",
+    "charge_rate",
     "cost_us",
     "draw_lease",
     "draw_quota",
@@ -96,6 +101,7 @@ class LimitLedger(Protocol):
     suspends: bool  # whether a call may give the event loop a turn, in which the caller can be cancelled
 
     async def draw(self, request: str, draws: Sequence[Draw], now: int) -> Drawn: ...
+    async def charge(self, request: str, used: dict[str, int], now: int) -> tuple[Reading, ...]: ...
     async def settle(self, request: str, actual: dict[str, int], now: int) -> dict[str, int]: ...
     async def renew(self, request: str, now: int) -> None: ...
 
@@ -198,6 +204,22 @@ def _lower(marks: Marks, at: int, by: int, apart: int) -> Marks:
     return tuple(steps)
 
 
+def charge_rate(tat: int, draw: Draw, units: int, now: int) -> tuple[int, Reading]:
+    """(new TAT, reading) with `units` that were used: `ok` says whether they fitted, `wait` is until the debt is paid.
+
+    The debt ends at one period beyond a full cell, as that of an overrun. `draw` says whose cell it is; not its cost.
+    """
+    full, backlog = capacity_us(draw), max(0, tat - now)
+    step = cost_us(draw, units)
+    if units <= draw.capacity:
+        step = min(step, full)
+    ok = backlog + step <= full
+    backlog = max(backlog, min(backlog + step, full + draw.period))
+    left = _left(draw, full, backlog)
+    wait = 0 if ok else backlog - full
+    return now + backlog, Reading(draw.limit, draw.unit, ok, units, left, draw.capacity, backlog, wait, draw.shadow)
+
+
 def draw_quota(end: int, used: int, draw: Draw, now: int, *, charge: bool = True) -> tuple[int, int, Reading]:
     """(end of the window, units used in it, reading). A cell that doesn't exist is (0, 0).
 
@@ -216,6 +238,17 @@ def draw_quota(end: int, used: int, draw: Draw, now: int, *, charge: bool = True
     left, rest = max(0, draw.capacity - used), max(0, end - now)
     wait = 0 if ok else -1 if draw.cost > draw.capacity else rest
     return end, used, Reading(draw.limit, draw.unit, ok, draw.cost, left, draw.capacity, rest, wait, draw.shadow)
+
+
+def charge_quota(end: int, used: int, draw: Draw, units: int, now: int) -> tuple[int, int, Reading]:
+    """(end of the window, units used in it, reading) with `units` that were used, in debt of at most one amount."""
+    nothing = msgspec.structs.replace(draw, cost=0)
+    end, used, _ = draw_quota(end, used, nothing, now)
+    used = max(used, min(used + units, 2 * draw.capacity))
+    ok, rest = used <= draw.capacity, max(0, end - now)
+    left = max(0, draw.capacity - used)
+    wait = 0 if ok else rest
+    return end, used, Reading(draw.limit, draw.unit, ok, units, left, draw.capacity, rest, wait, draw.shadow)
 
 
 def settle_quota(end: int, used: int, draw: Draw, actual: int) -> int:

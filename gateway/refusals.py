@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.errors import Kind, Refusal
 
-__all__ = ["ADDED_HEADERS", "Left", "Spent", "Terms", "Vendor", "limit_headers", "refusal_of", "render"]
+__all__ = ["ADDED_HEADERS", "Left", "Spent", "Terms", "Vendor", "event_of", "limit_headers", "refusal_of", "render"]
 
 Vendor = Literal["openai", "anthropic", "gemini"]
 Header = tuple[bytes, bytes]
@@ -215,6 +215,14 @@ def render(vendor: Vendor, refusal: Refusal, request_id: str, jitter: float = 0.
     elif refusal.retry:
         headers.append((b"x-should-retry", b"true"))
     return headers, body
+
+
+def event_of(vendor: Vendor, refusal: Refusal, request_id: str) -> bytes | None:
+    """What a realtime session is told before it is closed, as a message of its dialect; None where it has none."""
+    if vendor != "openai":
+        return None
+    error = _openai(refusal, request_id, None)["error"] | {"event_id": None}
+    return msgspec.json.encode({"type": "error", "event_id": f"event_{request_id}", "error": error})
 
 
 def limit_headers(

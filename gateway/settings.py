@@ -153,6 +153,15 @@ class Settings(BaseSettings):
         le=1_099_511_627_776,
         description="bytes for what links accounts into campaigns, 1.75 KB an account; 0 = none are linked",
     )
+    message_bytes: int = Field(
+        default=16_777_216, ge=1024, description="bytes of a message of a WebSocket, either way; more: close 1009"
+    )
+    realtime_idle_timeout: Seconds = Field(
+        default=600.0, description="s that a realtime session may be silent, both ways; then: close 1001"
+    )
+    realtime_timeout: Seconds = Field(
+        default=7200.0, description="s that a realtime session may last (OpenAI: 3600); then: close 1001"
+    )
     head_timeout: Seconds = Field(default=10.0, description="s for a whole request head")
     body_idle_timeout: Seconds = Field(
         default=10.0, description="s without a byte of the request body (nginx: 60, Envoy: none)"

@@ -48,6 +48,7 @@ class Answer:
         "_quiet",
         "_remaining",
         "_spent",
+        "_switches",
         "chunks",
         "fault",
         "headers",
@@ -60,8 +61,9 @@ class Answer:
         "unread",
     )
 
-    def __init__(self, *, bodiless: bool = False) -> None:
+    def __init__(self, *, bodiless: bool = False, switches: bool = False) -> None:
         self._bodiless = bodiless  # it answers a HEAD request
+        self._switches = switches  # 101 is an answer: what follows its head is another protocol's, to the stream's end
         self.phase = HEAD
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
@@ -158,9 +160,15 @@ class Answer:
         parser = httptools.HttpResponseParser(self)
         try:
             parser.feed_data(head)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except httptools.HttpParserError:
             return False
+        except httptools.HttpParserUpgrade:
+            if not self._switches:
+                return False
         status: int = parser.get_status_code()
+        if status == 101 and self._switches:
+            self.status, self.keep, self.phase = status, False, TO_EOF
+            return True
         if status == 101 or not 100 <= status <= 599 or len(headers) > FIELDS_CAP:
             return False
         if status < 200:

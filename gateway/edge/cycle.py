@@ -9,6 +9,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from gateway.edge import faults
 from gateway.edge.exchange import Aborted
 from gateway.errors import Refusal
 
@@ -23,7 +24,6 @@ STATUS_LINES = {
     status: b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode() if status in set(HTTPStatus) else b"")
     for status in range(200, 600)
 }
-FAILED = Refusal("internal", 500, "internal_error", "The gateway failed.", close=True)
 
 
 def answer_bytes(refusal: Refusal) -> bytes:
@@ -31,6 +31,8 @@ def answer_bytes(refusal: Refusal) -> bytes:
     kind = "invalid_request_error" if refusal.status not in (500, 503) else "server_error"
     body = json.dumps({"error": {"message": refusal.detail, "type": kind, "code": refusal.code}}).encode()
     retry = "retry-after: 1\r\n" if refusal.status == 503 else ""
+    if refusal.status == 426:  # RFC 9110 section 15.5.22, RFC 6455 section 4.4
+        retry = "upgrade: websocket\r\nsec-websocket-version: 13\r\n"
     head = (
         f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n"
         f"date: {formatdate(usegmt=True)}\r\n"
@@ -110,7 +112,7 @@ class Cycle:
         if self.response_started:
             self.cut()
         elif not self.disconnected:
-            self.protocol.fail(self, FAILED)
+            self.protocol.fail(self, faults.FAILED)
 
     def cut(self) -> None:
         """Ends the connection so that the client can't take what it has for a whole answer; harmless when repeated.

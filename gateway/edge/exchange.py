@@ -108,6 +108,10 @@ class Exchange:
     def readings(self) -> tuple[Reading, ...]:
         return self.drawn.readings if self.drawn is not None else ()
 
+    def talked(self) -> dict[str, Any] | None:
+        """What the record says of a session beside what every record says; None of anything else."""
+        return None
+
     def header(self, name: bytes) -> bytes:
         """The first value of a request field; empty where there is none."""
         if name not in self.fields:

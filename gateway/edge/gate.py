@@ -10,6 +10,7 @@ from gateway.edge import effects, finish
 from gateway.edge.core import Core
 from gateway.edge.exchange import Aborted, ASGIApp, ClientGone, Exchange, Receive, Scope, Send
 from gateway.edge.finish import NOBODY
+from gateway.edge.realtime import Session
 from gateway.errors import Refusal
 from gateway.identity import Caller, identify
 from gateway.ledger.record import Ruled, Settled
@@ -37,9 +38,8 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self.handle(Exchange(scope, receive, send, ulid()), receive)
-        elif scope["type"] == "websocket":  # realtime is not judged yet, so it is not passed either
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "websocket":
+            await self.handle(Session(scope, receive, send, ulid(), self.core), receive)
         else:
             await self.app(scope, receive, send)
 
@@ -104,6 +104,9 @@ class Gate:
         return identify(x.headers, query, x.peer, rules, core.directory, core.pepper, claims, core.trusted)
 
     async def _parse(self, x: Exchange, receive: Receive) -> None:
+        if isinstance(x, Session):
+            x.parse(self.core)
+            return
         scope = x.scope
         agent, prints = x.fields.get(b"user-agent", b""), self.core.prints
         found = dialects.match(scope["method"], canonical(x.raw_path))

@@ -34,7 +34,7 @@ _OURS = frozenset(
 
 
 def request_head(method: bytes, target: bytes, host: bytes, headers: Headers, framing: bytes) -> bytes:
-    """The head of a request, through its empty line. `framing` is one whole field line, or nothing.
+    """The head of a request, through its empty line. `framing` is whole field lines, or nothing.
 
     Raises UpstreamError `invalid` where a part could be read as something else: control characters anywhere, space
     or non-ASCII in method, target, host or a name. Bytes above 127 pass in values (obs-text, RFC 9110 section 5.5).
@@ -47,7 +47,8 @@ def request_head(method: bytes, target: bytes, host: bytes, headers: Headers, fr
             parts += (name, b": ", value, b"\r\n")
     parts += (framing, b"\r\n")
     head = b"".join(parts)
-    ours = 2 * (len(names) + 3 + bool(framing))  # CR and LF: of the request line, Host, each field, the empty line
+    # CR and LF: of the request line, Host, each field, the empty line
+    ours = 2 * (len(names) + 3 + framing.count(b"\n"))
     if (
         len(head) - len(head.translate(None, _CONTROLS)) != ours
         or b"".join(names).translate(None, _TOKEN)
@@ -119,9 +120,9 @@ class Connection(asyncio.Protocol):
         self.wrote = False  # a byte of the request may have left
         self.whole = True  # the request has been written to its end
 
-    def begin(self, *, bodiless: bool, deadline: float) -> Answer:
-        """Makes ready for one request; `bodiless`: its method is HEAD."""
-        self.answer = answer = Answer(bodiless=bodiless)
+    def begin(self, *, bodiless: bool, deadline: float, switches: bool = False) -> Answer:
+        """Makes ready for one request; `bodiless`: its method is HEAD, `switches`: it asks for another protocol."""
+        self.answer = answer = Answer(bodiless=bodiless, switches=switches)
         self.deadline = deadline
         self.wrote = False
         self.whole = True
@@ -172,6 +173,21 @@ class Connection(asyncio.Protocol):
         if chunked:
             transport.write(b"0\r\n\r\n")
         return True
+
+    async def push(self, data: bytes) -> None:
+        """Writes bytes of the protocol that was changed to, and waits until they have left. One call at a time."""
+        transport = self.transport
+        if not transport.is_closing():
+            transport.write(data)
+        try:
+            while self._stalled and not transport.is_closing():
+                self._since = self._loop.time()
+                self._drain = self._loop.create_future()
+                await self._drain
+        finally:
+            self._drain = None
+        if transport.is_closing():
+            raise UpstreamError(self.fault or "closed", sent=True)
 
     def _written(self, pump: "asyncio.Task[bool]") -> None:
         if pump.cancelled():

@@ -35,6 +35,7 @@ __all__ = ["H1Upstream", "make_upstream", "tls_context"]
 
 SLICE = 64 * 1024  # a body above four of these is written piece by piece, so that an early answer can stop it
 REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+WEBSOCKET = b"connection: Upgrade\r\nupgrade: websocket\r\n"
 BODY_EXPECTED = frozenset({b"POST", b"PUT", b"PATCH"})  # says Content-Length: 0 (RFC 9110 section 8.6)
 
 
@@ -59,6 +60,8 @@ def make_upstream(url: str, settings: Settings) -> "H1Upstream":
 
 class H1Upstream(Upstream):
     """One origin's connections. Last used, first reused, so that the rest can expire; waiters are served in order."""
+
+    switches = True
 
     def __init__(
         self,
@@ -97,15 +100,17 @@ class H1Upstream(Upstream):
         length: int | None = None,
         *,
         host: bytes | None = None,
+        switch: bytes = b"",
     ) -> UpstreamResponse:
         framing, whole, source = _framed(method, body, length)
+        framing = switch or framing
         head = request_head(method, self.origin.target(target), host or self._host, headers, framing)
         now = asyncio.get_running_loop().time()
         deadline = now + self._timeouts.total if self._timeouts.total else float("inf")
         connection = self._pop(now) or await self._checkout()
         try:
             while True:
-                answer = connection.begin(bodiless=method == b"HEAD", deadline=deadline)
+                answer = connection.begin(bodiless=method == b"HEAD", deadline=deadline, switches=bool(switch))
                 reused, connection.used = connection.used, True
                 if connection.write(head, whole):
                     if source is not None:
@@ -132,6 +137,9 @@ class H1Upstream(Upstream):
         if not 200 <= answer.status < 300:
             connection.stop_streaming()
         return _Response(self, connection, answer)
+
+    async def upgrade(self, target: bytes, headers: Headers, *, host: bytes | None = None) -> UpstreamResponse:
+        return await self.send(b"GET", target, headers, host=host, switch=WEBSOCKET)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -323,6 +331,11 @@ class _Response(UpstreamResponse):
     def whole(self) -> bool:
         answer = self._answer
         return answer.phase == DONE and not answer.chunks
+
+    async def write(self, data: bytes) -> None:
+        if self._connection is None or self.status != 101:
+            raise UpstreamError("closed", sent=True)
+        await self._connection.push(data)
 
     async def aclose(self) -> None:
         connection = self._connection

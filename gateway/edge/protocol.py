@@ -20,10 +20,12 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from gateway.edge import faults
 from gateway.edge.cycle import Cycle, answer_bytes
 from gateway.edge.server import Config
+from gateway.edge.sockets import SocketProtocol
 from gateway.errors import Refusal
-from gateway.wire.http import check_framing
+from gateway.wire.websocket import check_opening
 
 __all__ = ["GaugerHttpProtocol"]
 
@@ -33,15 +35,6 @@ PIPELINE = 16
 IDLE, HEAD, BODY, ANSWER, DISCARD, LINGER, CLOSING = range(7)
 """What a connection waits for: a request, its head, its body, our answer, the rest of a body whose request has been
 answered, the client to read a last answer, the transport to flush."""
-
-MALFORMED = Refusal("bad_request", 400, "malformed", "This is not a well-formed HTTP/1.1 request.", close=True)
-HEAD_TOO_LARGE = Refusal("too_large", 431, "head_too_large", "The request head is too large.", close=True)
-TARGET_TOO_LONG = Refusal("too_large", 414, "target_too_long", "The request target is too long.", close=True)
-BAD_TARGET = Refusal("bad_request", 400, "invalid_target", "The target must be a path, without a fragment.", close=True)
-TOO_MANY_PIPELINED = Refusal("bad_request", 400, "pipelined", "Too many requests are pipelined.", close=True)
-HEAD_TIMEOUT = Refusal("timeout", 408, "head_timeout", "The request head did not arrive in time.", close=True)
-BODY_TIMEOUT = Refusal("timeout", 408, "body_timeout", "The request body did not arrive in time.", close=True)
-FULL = Refusal("overloaded", 503, "too_many_connections", "The gateway is at its bound of connections.", close=True)
 
 
 class _Stopped(Exception):
@@ -79,13 +72,14 @@ class GaugerHttpProtocol(HttpToolsProtocol):
         self._fault: Refusal | None = None  # why a callback stopped the parser
         self._deferred: Refusal | None = None  # waits for its turn behind earlier answers
         self._answering: Cycle | None = None
+        self._socket = False  # the request asks for a WebSocket
 
     # --- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self.bounds.connections:
-            self._say(FULL)
+            self._say(faults.FULL)
             self.close()  # without lingering: the place is what is short
         else:
             self._arm(HEAD, self.bounds.head_timeout)
@@ -108,16 +102,19 @@ class GaugerHttpProtocol(HttpToolsProtocol):
         self._read = len(data)
         try:
             self.parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except httptools.HttpParserUpgrade as error:
+            self._switch(data[error.args[0] :])
+            return
+        except httptools.HttpParserError as error:
             fault, self._fault = self._fault, None
             if fault is None and isinstance(error, httptools.HttpParserCallbackError):
                 self.logger.error("reading a request failed: %s", type(error.__context__).__name__)  # noqa: TRY400
-            self._faulty(fault or MALFORMED)
+            self._faulty(fault or faults.MALFORMED)
             return
         if not self._moved:
             self._raw_bytes += self._read
             if self._raw_bytes > self.bounds.head_bytes:
-                self._faulty(HEAD_TOO_LARGE)
+                self._faulty(faults.HEAD_TOO_LARGE)
                 return
         self._wait()
 
@@ -152,7 +149,7 @@ class GaugerHttpProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         self.url += url
         if len(self.url) > self.bounds.target_bytes:
-            self._stop(TARGET_TOO_LONG)
+            self._stop(faults.TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
@@ -169,16 +166,16 @@ class GaugerHttpProtocol(HttpToolsProtocol):
             self._raw_bytes + self._read > self.bounds.head_bytes
             and sum(len(name) + len(value) + 4 for name, value in headers) > self.bounds.head_bytes
         ):
-            self._stop(HEAD_TOO_LARGE)
+            self._stop(faults.HEAD_TOO_LARGE)
         version = self.parser.get_http_version()
         method = self.parser.get_method().decode("ascii")
         url = self.url
         try:
-            check_framing(method, version, headers)
+            self._socket = check_opening(method, version, headers)
         except Refusal as refusal:
             self._stop(refusal)
         if url[:1] != b"/" or b"#" in url:
-            self._stop(BAD_TARGET)
+            self._stop(faults.BAD_TARGET)
         scope: Any = self.scope
         path, _, query = url.partition(b"?")
         text = path.decode("ascii")
@@ -188,6 +185,10 @@ class GaugerHttpProtocol(HttpToolsProtocol):
         scope["raw_path"] = self.root_path.encode("ascii") + path
         scope["query_string"] = query
         before = self.cycle
+        if self._socket:
+            if before is not None and not before.response_complete:
+                self._stop(faults.NOT_ALONE)
+            return  # the parser ends here, and `_switch` goes on
         cycle = Cycle(
             self,
             scope,
@@ -208,9 +209,21 @@ class GaugerHttpProtocol(HttpToolsProtocol):
             if len(self.pipeline) >= PIPELINE:
                 self.cycle = before
                 self._in_head, self._in_body = True, False
-                self._stop(TOO_MANY_PIPELINED)
+                self._stop(faults.TOO_MANY_PIPELINED)
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+
+    def _switch(self, rest: bytes) -> None:
+        """Hands the connection over, with nothing of it left here. Nobody speaks before the answer: RFC 6455 4.1."""
+        if rest or not self._socket:
+            self._faulty(faults.MALFORMED)
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._phase, self._deadline, self._stall = CLOSING, math.inf, math.inf
+        self.connections.discard(self)
+        SocketProtocol(self.config, self.server_state, self.scope, self.transport).start()
 
     def _run(self, cycle: Cycle) -> None:
         self._answering = cycle
@@ -228,6 +241,8 @@ class GaugerHttpProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
+        if self._socket:
+            return
         self._in_body, self._moved = False, True
         cycle = self.cycle
         if not cycle.response_complete:
@@ -366,14 +381,14 @@ class GaugerHttpProtocol(HttpToolsProtocol):
             self._arm(phase, self.bounds.head_timeout if phase == HEAD else self.bounds.body_idle_timeout)
         elif phase == HEAD:
             if self._in_head:
-                self._faulty(HEAD_TIMEOUT)
+                self._faulty(faults.HEAD_TIMEOUT)
             else:
                 self.close()  # it never began to speak
         elif phase == BODY:
             if self.cycle.waiting_for_100_continue:
                 self._arm(BODY, self.bounds.body_idle_timeout)
             else:
-                self._faulty(BODY_TIMEOUT)
+                self._faulty(faults.BODY_TIMEOUT)
 
     def pause_writing(self) -> None:
         super().pause_writing()

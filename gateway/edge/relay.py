@@ -21,7 +21,7 @@ from gateway.refusals import Vendor, render
 from gateway.telemetry.ids import ulid
 from gateway.wire.http import check_head, check_target, internal
 
-__all__ = ["Credentials", "Relay"]
+__all__ = ["TIMEOUTS", "Credentials", "Relay", "answer_plainly", "downward", "failure", "upward"]
 
 HOP_BY_HOP = frozenset(
     {
@@ -110,17 +110,17 @@ class Relay:
                 if abort is not None:
                     abort()
                 raise Aborted(error.kind) from None
-            await _answer(vendor, _refusal(error), x.id if x is not None else ulid(), send)
+            await answer_plainly(vendor, failure(error), x.id if x is not None else ulid(), send)
         except Refusal as refusal:
             if x is not None or out.started:
                 raise
-            await _answer(vendor, refusal, ulid(), send)
+            await answer_plainly(vendor, refusal, ulid(), send)
 
     async def _relay(
         self, scope: Scope, receive: Receive, out: "_Answering", vendor: Vendor, target: bytes, headers: Headers
     ) -> None:
         upstream = self.upstreams[vendor]
-        up, length, chunked, host = _upward(headers, judged=scope.get("gauger") is not None)
+        up, length, chunked, host = upward(headers, judged=scope.get("gauger") is not None)
         if self.credentials.mode == "replace":
             target = self.credentials.apply(vendor, up, target)
         body: bytes | AsyncIterator[bytes] | None = None
@@ -147,7 +147,7 @@ class Relay:
             send = out.send
             try:
                 out.started = True
-                await send({"type": "http.response.start", "status": response.status, "headers": _downward(response)})
+                await send({"type": "http.response.start", "status": response.status, "headers": downward(response)})
                 while (block := await response.read()) is not None and not response.whole:
                     await send({"type": "http.response.body", "body": block, "more_body": True})
             finally:
@@ -166,7 +166,7 @@ class Relay:
             await receive()
             await self.aclose()
             await send({"type": "lifespan.shutdown.complete"})
-        else:  # websocket: not spoken here yet
+        else:  # a WebSocket: `gateway.app.Relay` has the tunnel for it
             await receive()
             await send({"type": "websocket.close", "code": 1002})
 
@@ -270,7 +270,7 @@ def _connection_names(headers: Headers) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for value in named for token in value.split(b","))
 
 
-def _upward(headers: Headers, *, judged: bool) -> tuple[Headers, int | None, bool, bytes | None]:
+def upward(headers: Headers, *, judged: bool) -> tuple[Headers, int | None, bool, bytes | None]:
     """Request fields for the upstream, the declared length, whether the body was chunked, and the client's host.
 
     `judged`: a gate has taken the client's `gauger-*` fields out, so one that is there is ours, whatever the client's
@@ -296,12 +296,12 @@ def _upward(headers: Headers, *, judged: bool) -> tuple[Headers, int | None, boo
     return out, length, chunked, host
 
 
-def _downward(response: UpstreamResponse) -> Headers:
+def downward(response: UpstreamResponse) -> Headers:
     named = _connection_names(response.headers)
     return [pair for pair in response.headers if pair[0] not in HOP_BY_HOP and pair[0] not in named]
 
 
-def _refusal(error: UpstreamError) -> Refusal:
+def failure(error: UpstreamError) -> Refusal:
     kind = error.kind
     if kind in OURS:
         return Refusal(
@@ -316,7 +316,7 @@ def _refusal(error: UpstreamError) -> Refusal:
     return Refusal("upstream_unreachable", 502, "upstream_unreachable", "The model server could not be reached.")
 
 
-async def _answer(vendor: Vendor, refusal: Refusal, request_id: str, send: Send) -> None:
+async def answer_plainly(vendor: Vendor, refusal: Refusal, request_id: str, send: Send) -> None:
     headers, body = render(vendor, refusal, request_id)
     headers.append((b"date", formatdate(usegmt=True).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

@@ -15,7 +15,7 @@ import uvicorn
 from gateway.errors import Mistake, Refusal
 from gateway.settings import Settings
 
-__all__ = ["Bounds", "Config", "Server", "bounds_of", "make_server", "run"]
+__all__ = ["Bounds", "Config", "Held", "Server", "bounds_of", "make_server", "run"]
 
 LAST_WORDS = 5.0
 """Seconds that cancelled requests get to settle before the app is told to shut down."""
@@ -36,6 +36,9 @@ class Bounds(msgspec.Struct, frozen=True):
     target_bytes: int = 16_384  # path and query (nginx: 8 KiB; keys and filters in queries need more)
     connections: int = 10_000  # at once (HAProxy and Envoy leave it to the operator; each takes a descriptor)
     backlog: int = 2048  # not yet accepted (uvicorn's own)
+    message_bytes: int = 16_777_216  # a message of a WebSocket (OpenAI takes 15 MiB of sound in one; uvicorn: 16 MiB)
+    message_budget: int = 268_435_456  # all messages of all WebSockets that wait or are not whole
+    ping: float = 20.0  # without a byte of a WebSocket, then a ping; as long again, and it is dead (uvicorn: 20)
     tls_cert: Path | None = None  # PEM chain
     tls_key: Path | None = None
 
@@ -47,15 +50,28 @@ def bounds_of(settings: Settings, *, tls: bool = True) -> Bounds:
         body_idle_timeout=settings.body_idle_timeout,
         write_timeout=settings.write_timeout,
         keepalive_timeout=settings.keepalive_timeout,
+        message_bytes=settings.message_bytes,
+        message_budget=settings.body_budget,
         tls_cert=settings.tls_cert if tls else None,
         tls_key=settings.tls_key if tls else None,
     )
+
+
+class Held:
+    """Bytes that all sessions of a server hold of what their clients have sent."""
+
+    __slots__ = ("most", "now")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.now = 0
 
 
 class Config(uvicorn.Config):
     """uvicorn's configuration and what our protocol needs beside it."""
 
     bounds: Bounds = Bounds()
+    held: Held
     on_refusal: Callable[[Refusal], None] | None = None
 
 
@@ -160,6 +176,7 @@ def make_server(
         ssl_keyfile=bounds.tls_key,
     )
     config.bounds = bounds
+    config.held = Held(bounds.message_budget)
     config.on_refusal = on_refusal
     try:
         config.load()

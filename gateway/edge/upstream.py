@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -208,6 +208,13 @@ class UpstreamResponse(ABC):
         of one that is."""
         return False
 
+    async def write(self, data: bytes) -> None:
+        """Of an answer 101: bytes to the server; returns when they have left. One call at a time, beside a `read`.
+
+        Raises UpstreamError where the connection has ended.
+        """
+        raise UpstreamError("closed", sent=True)
+
     @abstractmethod
     async def aclose(self) -> None:
         """Gives the connection back if the answer ended well and was read to its end, else closes it. Idempotent."""
@@ -225,6 +232,7 @@ class Upstream(ABC):
     """A client of one model server. Used from one event loop."""
 
     origin: Origin
+    switches: ClassVar[bool] = False  # whether `upgrade` is there
 
     @abstractmethod
     async def send(
@@ -247,6 +255,13 @@ class Upstream(ABC):
 
         Raises UpstreamError, or whatever the iterated body raised.
         """
+
+    async def upgrade(self, target: bytes, headers: Headers, *, host: bytes | None = None) -> UpstreamResponse:
+        """Asks by GET for a change to WebSocket; the fields of its handshake (RFC 6455 section 4.1) are in `headers`.
+
+        An answer 101 is a stream of bytes, both ways, that never goes back to the pool; any other is as of `send`.
+        """
+        raise UpstreamError("invalid", sent=False)
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -178,7 +178,7 @@ class Campaigned:
             self._gaps += 1
         elif isinstance(row, Erased):
             self._erased += 1
-        else:
+        elif isinstance(row, Adopted):
             while len(self._adopted) >= MAX_NAMES:
                 del self._adopted[next(iter(self._adopted))]
             self._adopted[row.digest] = row

@@ -33,7 +33,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled, encode
+from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled, Used, encode
 
 __all__ = [
     "FORMAT",
@@ -64,6 +64,7 @@ TYPES: dict[type, bytes] = {
     Opened: b"opened",
     Adopted: b"adopted",
     Ruled: b"ruled",
+    Used: b"used",
     Settled: b"settled",
     Gap: b"gap",
 }

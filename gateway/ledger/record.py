@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from gateway.decide import Facts, Outcome, Reflection, Verdict
+from gateway.usage import Usage
 
 __all__ = [
     "ENGINE",
@@ -17,6 +18,7 @@ __all__ = [
     "Ruled",
     "Sealed",
     "Settled",
+    "Used",
     "decode",
     "decode_sealed",
     "encode",
@@ -66,6 +68,16 @@ class Ruled(msgspec.Struct, frozen=True, tag="ruled"):
     verdict: Verdict
 
 
+class Used(msgspec.Struct, frozen=True, tag="used"):
+    """A request that is under way (a session) was charged for what it has used since it was ruled, all in all."""
+
+    seq: int
+    now: int
+    request: str
+    account: str
+    usage: Usage
+
+
 class Settled(msgspec.Struct, frozen=True, tag="settled", omit_defaults=True):
     """A request ended, whatever the end was."""
 
@@ -95,7 +107,7 @@ class Erased(msgspec.Struct, frozen=True, tag="erased"):
     digest: str  # 64 hex digits: SHA-256 of the row and a salt that is gone with it (`ledger/chain.py`)
 
 
-Row = Opened | Adopted | Ruled | Settled | Gap | Erased
+Row = Opened | Adopted | Ruled | Used | Settled | Gap | Erased
 """What the ledger holds. The tag `type` tells them apart."""
 
 _ENCODER = msgspec.json.Encoder()
@@ -123,8 +135,8 @@ class Sealed(msgspec.Struct, frozen=True, tag="ruled"):
 
 
 _VERDICT: msgspec.json.Decoder[Verdict] = msgspec.json.Decoder(Verdict)
-_SEALED: msgspec.json.Decoder[Opened | Adopted | Sealed | Settled | Gap | Erased] = msgspec.json.Decoder(
-    Opened | Adopted | Sealed | Settled | Gap | Erased
+_SEALED: msgspec.json.Decoder[Opened | Adopted | Sealed | Used | Settled | Gap | Erased] = msgspec.json.Decoder(
+    Opened | Adopted | Sealed | Used | Settled | Gap | Erased
 )
 
 

@@ -17,7 +17,7 @@ import msgspec
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.errors import Mistake
 from gateway.ledger.differ import difference
-from gateway.ledger.record import ENGINE, Adopted, Erased, Gap, Opened, Row, Ruled, Sealed, Settled
+from gateway.ledger.record import ENGINE, Adopted, Erased, Gap, Opened, Row, Ruled, Sealed, Settled, Used
 from gateway.ledger.steps import Accounts, Limits, Steps, instead, refused
 from gateway.policy.model import Policy
 from gateway.quotas import Drawn, Reading
@@ -138,6 +138,8 @@ class Replay:
             self._ruled(row)  # type: ignore[arg-type]
         elif kind is Settled:
             return self._settled(row)  # type: ignore[arg-type]
+        elif kind is Used:
+            self._used(row)  # type: ignore[arg-type]
         elif kind is Adopted:
             self._adopt(row)  # type: ignore[arg-type]
         elif kind is Gap:
@@ -240,6 +242,11 @@ class Replay:
             self._differs(row, difference("verdict", row.verdict, verdict))
         elif known != facts.limits:
             self._differs(row, difference("facts.limits", _named(facts.limits), _named(known)))
+
+    def _used(self, row: Used) -> None:
+        found = self._open.get(row.request)
+        if found is not None and not found.ended:
+            self._steps.charge(found.policy, row.request, found.verdict, row.usage, row.now)
 
     def _settled(self, row: Settled) -> Judged | None:
         found = self._open.pop(row.request, None)

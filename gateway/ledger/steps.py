@@ -12,6 +12,7 @@ import msgspec
 from gateway.decide import AccountState, Facts, Outcome, Reflection, Verdict, actual, judge, settle
 from gateway.errors import Refusal
 from gateway.identity import Caller
+from gateway.policy.draws import used_so_far
 from gateway.policy.model import Policy
 from gateway.quotas import Draw, Drawn, Reading
 from gateway.refusals import refusal_of
@@ -34,6 +35,7 @@ class Limits(Protocol):
     """A store of limits that never waits (`stores/memory.py`)."""
 
     def take(self, draws: Sequence[Draw], now: int, request: str | None = None) -> Drawn: ...
+    def add(self, request: str, used: dict[str, int], now: int) -> tuple[Reading, ...]: ...
     def give(self, request: str, actual: dict[str, int], now: int) -> dict[str, int]: ...
     def keep(self, request: str, now: int) -> None: ...
 
@@ -85,6 +87,11 @@ class Steps:
         if drawn.ok:
             self._live[request] = None
         return drawn
+
+    def charge(self, policy: Policy, request: str, verdict: Verdict, usage: Usage, now: int) -> None:
+        """What a request that is under way has used by now."""
+        if request in self._live:
+            self.limits.add(request, used_so_far(verdict.draws, policy.tokens, usage), now)
 
     def settle(
         self,

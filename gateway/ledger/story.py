@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from gateway.ledger.line import timestamp
-from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled
+from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled, Used
 from gateway.ledger.steps import action_of, word_of
 from gateway.ledger.story_campaigns import Belonged, Memberships
 from gateway.ledger.story_path import Path, Step, line_words
@@ -172,11 +172,12 @@ class Teller:
             self._gaps += 1
         elif isinstance(row, Erased):
             self._erased += 1
-        else:
-            assert isinstance(row, Adopted)
+        elif isinstance(row, Adopted):
             while len(self._adopted) >= MAX_NAMES:
                 del self._adopted[next(iter(self._adopted))]
             self._adopted[row.digest] = row
+        else:
+            assert isinstance(row, Used)  # its end says all of it
 
     def _policy(self, digest: str) -> Policy | None:
         """The policy of a digest, as far as its text was met and can be read."""

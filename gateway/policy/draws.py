@@ -1,6 +1,6 @@
 """Pure. From a policy's limits to the draws of one request, and from an answer's usage to what they really cost."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil
 
 import msgspec
@@ -11,7 +11,7 @@ from gateway.policy.model import Dimension, Limit, Policy, TokenWeights
 from gateway.quotas import Draw
 from gateway.usage import Usage
 
-__all__ = ["PERIODS", "Cost", "cell_key", "draws_for", "used"]
+__all__ = ["PERIODS", "Cost", "cell_key", "draws_for", "used", "used_so_far"]
 
 UNNAMED = "default"
 """The model of a call that names none: a server with a default model answers it, so limits by model hold for it."""
@@ -151,3 +151,8 @@ def used(unit: str, weights: TokenWeights, usage: Usage) -> int:
     if unit == "tokens.output":
         return max(0, ceil(written))
     return max(0, ceil(read)) + max(0, ceil(written))
+
+
+def used_so_far(draws: Iterable[Draw], weights: TokenWeights, usage: Usage) -> dict[str, int]:
+    """What a request that is under way has cost by now, by limits of tokens: limit id -> units."""
+    return {draw.limit: used(draw.unit, weights, usage) for draw in draws if draw.unit.startswith("tokens")}

@@ -89,7 +89,10 @@ def _request() -> dict[str, Row]:
     return {
         "req.route": (Name("text", "the path's template"), lambda i: i.seen.route),
         "req.op": (
-            Name("text", "chat, text_completion, generate_content, embeddings, count_tokens, batch, upload, opaque"),
+            Name(
+                "text",
+                "chat, text_completion, generate_content, embeddings, count_tokens, batch, upload, realtime, opaque",
+            ),
             lambda i: i.seen.op,
         ),
         "req.dialect": (Name("text", "the dialect of the wire"), lambda i: i.seen.dialect),

@@ -68,10 +68,11 @@ Op = Literal[
     "count_tokens",
     "upload",  # a file of batch lines, or any other file
     "batch",  # work that was uploaded before, or is listed in this body
+    "realtime",  # a session over a WebSocket: what is said in it is metered and not read
     "opaque",  # whatever we don't read
 ]
 
-Kind = Literal["call", "upload", "batch", "opaque"]
+Kind = Literal["call", "upload", "batch", "session", "opaque"]
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):

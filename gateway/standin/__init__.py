@@ -7,8 +7,9 @@ either vendor; a body has at most 64 MiB and 100 levels, and all the answers to 
 
 What it speaks: OpenAI's chat completions, completions, responses, embeddings, models, files and batches; Anthropic's
 messages, token counts, batches and models; Gemini's generateContent, streamGenerateContent, embedContent,
-batchEmbedContents, countTokens and models. An answer is some 40 tokens of text; JSON that fits the schema where one is
-asked for; a call of the first tool where `tools` are given and the last message says "tool" or the choice is forced.
+batchEmbedContents, countTokens and models; over a WebSocket OpenAI's Realtime and Gemini's Live. An answer is some 40
+tokens of text; JSON that fits the schema where one is asked for; a call of the first tool where `tools` are given and
+the last message says "tool" or the choice is forced.
 
 How a model misbehaves is said by its name, after `standin-`; words may be combined (`standin-slow-20-tokens-500`):
 

@@ -10,13 +10,14 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from gateway.standin import claude, gemini
+from gateway.standin import claude, gemini, gemini_live, openai_realtime
 from gateway.standin import openai_text as text
 from gateway.standin.answers import Manner, seed_of, tag
 from gateway.standin.exchange import Ask, Fail, Reply, Stream, Vendor, refused
 from gateway.standin.openai_batches import Batches
 from gateway.standin.openai_chat import chat
 from gateway.standin.openai_responses import responses, stored
+from gateway.standin.sessions import Died, Talk
 
 __all__ = ["Died", "Seen", "StandIn"]
 
@@ -24,12 +25,11 @@ MAX_BODY = 64 * 1024 * 1024  # bytes
 MAX_SEEN = 1024 * 1024  # bytes of a body that are remembered as they are
 DIES_AFTER = 5  # events
 
+LIVE = re.compile(r"/ws/google\.ai\.generativelanguage\.v1(?:beta|alpha)?\.GenerativeService\.BidiGenerateContent")
+REALTIME = re.compile(r"/v1/realtime|/openai(?:/v1)?/realtime")
+
 Handler = Callable[[Ask], Reply | Stream]
 Route = tuple[str, re.Pattern[str], Handler]
-
-
-class Died(ConnectionError):
-    """Raised into the server by a model that dies: the answer ends in the middle."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -100,8 +100,9 @@ class StandIn:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
-        if scope["type"] != "http":
-            raise TypeError(f"the stand-in speaks HTTP, not {scope['type']}")
+        if scope["type"] == "websocket":
+            await self._session(scope, receive, send)
+            return
         body = await _read(receive)
         if body is None:
             self.gone += 1
@@ -125,13 +126,34 @@ class StandIn:
         else:
             await self._streamed(answer, request, receive, send)
 
+    async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: refused by a plain answer, or a session of one of the two realtime dialects."""
+        await receive()
+        self._remember({**scope, "method": "WEBSOCKET"}, b"")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        seed = seed_of(scope["path"].encode(), scope["query_string"])
+        ask = Ask("WEBSOCKET", scope["path"], query, headers, b"", seed)
+        live = LIVE.fullmatch(ask.path) is not None
+        talk = Talk(scope, receive, send, binary=live)
+        request = [(b"x-request-id", f"req_{tag(seed, 'request')}".encode())]
+        hidden = [each for each in talk.offered if each.startswith("openai-insecure-api-key.")]
+        if hidden:
+            headers.setdefault("authorization", "Bearer " + hidden[0].partition(".")[2])
+        try:
+            self._key(ask)
+            if not live and REALTIME.fullmatch(ask.path) is None:
+                raise Fail(404, f"Unknown request URL: {ask.path}.", "unknown_url")
+            if not live:
+                openai_realtime.opened(ask)
+        except Fail as fail:
+            await talk.refuse(refused("gemini" if live else "openai", fail, seed), request)
+            return
+        await talk.accept(request, "realtime" if "realtime" in talk.offered else None)
+        await (gemini_live.serve(ask, talk) if live else openai_realtime.serve(ask, talk))
+
     def _answer(self, ask: Ask, vendor: Vendor) -> Reply | Stream:
-        key = ask.headers.get("authorization", "").removeprefix("Bearer ") or next(
-            (ask.headers[name] for name in ("x-api-key", "x-goog-api-key", "api-key") if name in ask.headers),
-            ask.query.get("key", ""),
-        )
-        if key.startswith("bad-"):
-            raise Fail(401, "Incorrect API key provided.", "invalid_api_key")
+        self._key(ask)
         known = False
         for method, path, handler in self._models[vendor] + self._routes:
             found = path.fullmatch(ask.path)
@@ -141,6 +163,16 @@ class StandIn:
         if known:
             raise Fail(405, "Method not allowed.", "method_not_supported")
         raise Fail(404, f"Unknown request URL: {ask.method} {ask.path}.", "unknown_url")
+
+    @staticmethod
+    def _key(ask: Ask) -> None:
+        """Fails where the key is a wrong one."""
+        key = ask.headers.get("authorization", "").removeprefix("Bearer ") or next(
+            (ask.headers[name] for name in ("x-api-key", "x-goog-api-key", "api-key") if name in ask.headers),
+            ask.query.get("key", ""),
+        )
+        if key.startswith("bad-"):
+            raise Fail(401, "Incorrect API key provided.", "invalid_api_key")
 
     def _remember(self, scope: Scope, body: bytes) -> None:
         if not self.seen.maxlen:

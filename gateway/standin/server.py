@@ -38,7 +38,8 @@ async def serving(host: str = "127.0.0.1", port: int = 0, record: int = 0) -> As
     config = uvicorn.Config(
         app,
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

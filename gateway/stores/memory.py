@@ -8,6 +8,8 @@ from gateway.quotas import (
     Drawn,
     Marks,
     Reading,
+    charge_quota,
+    charge_rate,
     draw_lease,
     draw_quota,
     draw_rate,
@@ -24,17 +26,19 @@ HOUR = 3_600_000_000  # µs
 USED = 64  # bits of a quota's cell that hold the units; above them is the end of its window
 UNITS = (1 << USED) - 1
 NOTHING: frozenset[str] = frozenset()
+NOTHING_USED: dict[str, int] = {}
 
 
 class _Open:
-    """A reservation that has not been settled: what it charged, and when it was last heard of."""
+    """A reservation that has not been settled: what it charged, when it was last heard of, and what was used since."""
 
-    __slots__ = ("charged", "heard", "number")
+    __slots__ = ("charged", "heard", "number", "used")
 
     def __init__(self, number: int, charged: list[Draw], heard: int) -> None:
         self.number = number
         self.charged = charged
         self.heard = heard
+        self.used: dict[str, int] = NOTHING_USED  # limit id -> units that were charged beside it
 
 
 class _Held:
@@ -96,6 +100,14 @@ class MemoryLimits:
         """
         return self.give(request, actual, now)
 
+    async def charge(self, request: str, used: dict[str, int], now: int) -> tuple[Reading, ...]:
+        """Charges what a request that is under way has used by now: limit id -> units since its draw, all in all.
+
+        What was charged before isn't charged again, nothing is refused, and the reservation stays: it is for what
+        comes next. A reading for each limit that was charged; none for a request without a reservation.
+        """
+        return self.add(request, used, now)
+
     async def renew(self, request: str, now: int) -> None:
         """Moves the deadlines of a request's leases, and of its reservation. A lease that has expired stays gone."""
         self.keep(request, now)
@@ -105,6 +117,35 @@ class MemoryLimits:
         reservation = self._open.pop(request, None)  # before the time moves: late is not abandoned
         now = self._tick(now)
         return self._close(request, reservation, actual, now) if reservation is not None else {}
+
+    def add(self, request: str, used: dict[str, int], now: int) -> tuple[Reading, ...]:
+        """`charge`, for who has no event loop."""
+        now = self._tick(now)
+        reservation = self._open.get(request)
+        if reservation is None:
+            return ()
+        self._number += 1
+        before = reservation.used
+        reservation.used = before | {limit: max(units, before.get(limit, 0)) for limit, units in used.items()}
+        readings = []
+        for draw in reservation.charged:
+            units = used.get(draw.limit, 0) - before.get(draw.limit, 0)
+            if units <= 0 or draw.kind == "lease":
+                continue
+            key = draw.key
+            if draw.kind == "rate":
+                old = self._rates.values.get(key, 0)
+                new, reading = charge_rate(old, draw, units, now)
+                self._rates.put(key, new)
+                held = self._held.get(key)
+                if held is not None:
+                    held.marks = mark_draw(held.marks, self._number, draw, old - now)
+            else:
+                packed = self._quotas.values.get(key, 0)
+                end, sum_, reading = charge_quota(packed >> USED, packed & UNITS, draw, units, now)
+                self._quotas.put(key, end << USED | sum_)
+            readings.append(reading)
+        return tuple(readings)
 
     def keep(self, request: str, now: int) -> None:
         """`renew`, for who has no event loop."""
@@ -275,6 +316,8 @@ class MemoryLimits:
             units = actual.get(draw.limit)
             if units is not None:
                 changes[draw.limit] = units - draw.cost
+                if reservation.used:  # the reservation was for the rest
+                    units = max(0, units - reservation.used.get(draw.limit, 0))
             if kind == "rate":
                 held = self._held.get(key)
                 if held is None:

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.errors import Mistake
 from gateway.ledger.chain import Broken, Chain, Link, body_of, chain_at, tombstone
-from gateway.ledger.record import Ruled, Settled, decode
+from gateway.ledger.record import Ruled, Settled, Used, decode
 from gateway.stores.segments import Segment, lines, segments, single_writer, take_up, upkeep, write_whole
 
 __all__ = ["Break", "Erasure", "Report", "erase", "verify"]
@@ -212,7 +212,7 @@ def _is_of(line: bytes, account: str, needle: bytes) -> bool:
     row = decode(body)
     if isinstance(row, Ruled):
         return row.facts.caller.account == account
-    return isinstance(row, Settled) and row.account == account
+    return isinstance(row, Settled | Used) and row.account == account
 
 
 def _count(path: Path, account: str) -> int:

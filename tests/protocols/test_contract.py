@@ -18,7 +18,7 @@ from gateway.wire.json import edit
 CANARY = "xqcanaryq"
 CASES = Path(__file__).parent / "cases"
 TABLES = {path.stem: json.loads(path.read_text()) for path in sorted(CASES.glob("*.json"))}
-EACH = pytest.mark.parametrize("name", sorted(DIALECTS))
+EACH = pytest.mark.parametrize("name", sorted(TABLES))  # those of calls; of sessions: test_sessions.py
 
 
 def routes_of(name: str) -> list[Route]:
