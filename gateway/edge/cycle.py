@@ -240,9 +240,8 @@ class Cycle:
                 raise RuntimeError("the answer's body is not as long as its Content-Length")
         elif not self.until_close:
             body = b""
-        if self._head:  # with what comes first: one write, and one packet
-            if body or not more:
-                body, self._head = self._head + body, b""
+        if self._head and (body or not more):  # with what comes first: one write, and one packet
+            body, self._head = self._head + body, b""
         if body:
             self.transport.write(body)
         if not more:
