@@ -1,14 +1,19 @@
 """What a session may take, on either side: messages, buffers, patience, and frames that are none."""
 
 import asyncio
+import contextlib
 import os
+import random
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gateway.edge.server import Bounds
-from tests.edge.sessions import SOON, echo, end_of, kill, scene, silent
+from gateway.ledger.record import Ruled, Settled
+from tests.edge.sessions import POLICY as LIVE
+from tests.edge.sessions import SOON, Scene, echo, end_of, kill, scene, silent
 
 
 async def test_a_message_of_the_client_over_the_bound_is_1009(tmp_path: Path) -> None:
@@ -162,3 +167,60 @@ async def test_all_sessions_together_hold_no_more_than_the_budget(tmp_path: Path
         kill(one)
         kill(two)
         await s.nothing_left("client_abort", "client_abort")
+
+
+async def test_however_sessions_end_nothing_is_left(tmp_path: Path) -> None:
+    """Many at once, whose sides close, are killed, break the protocol or are given up, in every order."""
+    chance = random.Random(7)
+
+    async def handler(ws: ServerConnection) -> None:
+        async for message in ws:
+            if message == "close":
+                await ws.close(4000, "as you say")
+            elif message == "die":
+                kill(ws)
+            elif message == "break":
+                ws.transport.write(b"\x83\x00")
+            else:
+                await ws.send(message)
+
+    async def one(s: Scene) -> None:
+        try:
+            async with s.connect(close_timeout=0.2) as ws:
+                for _ in range(chance.randrange(4)):
+                    await ws.send(os.urandom(chance.randrange(100_000)))
+                how = chance.choice(["leave", "kill", "close", "die", "break", "bad", "cancel"])
+                if how == "kill":
+                    kill(ws)
+                elif how == "bad":
+                    ws.transport.write(b"\x81\x02hi")
+                elif how == "cancel":
+                    raise asyncio.CancelledError
+                elif how != "leave":
+                    await ws.send(how)
+                    await end_of(ws)
+        except (ConnectionClosed, OSError, asyncio.CancelledError):
+            pass
+
+    policy = LIVE.replace("1000", "30")
+    async with scene(handler, tmp_path, policy=policy, bounds=Bounds(linger=0.2), max_inflight=25) as s:
+
+        async def many() -> None:
+            for _ in range(6):
+                with contextlib.suppress(InvalidStatus):  # too many at once
+                    await one(s)
+
+        await asyncio.gather(*(many() for _ in range(40)))
+        core, upstream = s.g.core, s.relay.upstreams["openai"]
+        async with asyncio.timeout(SOON):
+            while core.admission.inflight or core.limits.open or upstream.stats.open:
+                await asyncio.sleep(0.005)
+        assert (core.limits.leases, core.live) == (0, {})
+        records = s.g.records()
+        assert len(records) == 240
+        ends = {record["end"] for record in records}
+        assert ends - {"refused"} == {"done", "client_abort", "upstream_error"}
+        ruled = [row.request for row in s.g.rows if isinstance(row, Ruled)]
+        settled = [row.request for row in s.g.rows if isinstance(row, Settled)]
+        assert sorted(ruled) == sorted(settled) == sorted(record["request_id"] for record in records)
+    assert [task for task in asyncio.all_tasks() if "tunnel" in repr(task.get_coro())] == []
