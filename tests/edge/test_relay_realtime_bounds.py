@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gateway.edge.server import Bounds
+from gateway.edge.tunnel import TunnelBounds
 from gateway.ledger.record import Ruled, Settled
 from tests.edge.sessions import POLICY as LIVE
 from tests.edge.sessions import SOON, Scene, echo, end_of, kill, scene, silent
@@ -132,6 +133,23 @@ async def test_a_client_that_never_reads_again_is_given_up(tmp_path: Path) -> No
     async with scene(handler, tmp_path, bounds=Bounds(write_timeout=0.3)) as s, s.connect(max_queue=1) as ws:
         ws.transport.pause_reading()
         await s.nothing_left("client_abort")
+
+
+async def test_a_model_that_is_silent_is_pinged_and_one_that_is_dead_is_given_up(tmp_path: Path) -> None:
+    async def handler(ws: ServerConnection) -> None:
+        await ws.recv()
+        ws.transport.pause_reading()
+        await ws.wait_closed()
+
+    async with scene(handler, tmp_path) as s:
+        s.relay._tunnel = TunnelBounds(ping=0.1)
+        async with s.connect() as ws:
+            await asyncio.sleep(0.5)  # five pings, answered by the library
+            assert ws.state.name == "OPEN"
+            await ws.send("die")
+            assert await end_of(ws) == (1006, "")
+        (record,) = await s.nothing_left("timeout")
+        assert record["error"]["type"] == "timeout_read"
 
 
 async def test_pings_of_a_client_that_does_not_read_the_answers_are_bounded(tmp_path: Path) -> None:
