@@ -65,7 +65,10 @@ async def pass_through(relay: Relay, scope: Scope, receive: Receive, send: Send,
     async def note(message: Message) -> None:
         nonlocal started
         started = True
-        await send(message)
+        try:
+            await send(message)
+        except OSError:  # what ASGI has a server raise where its client has gone; ours drops it
+            raise ClientGone from None
 
     async def plain(message: Message) -> None:
         await _plain(scope, message, note)

@@ -14,13 +14,14 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gateway.app import Gate, Relay
 from gateway.edge.server import Bounds, make_server
 from gateway.settings import Settings
 from gateway.wire.websocket import accept_of
-from tests.edge.sessions import KEY, SOON, answering, done, echo, end_of, model, said, scene
+from tests.edge.sessions import KEY, SOON, answering, done, echo, end_of, kill, model, said, scene
 from tests.edge.test_realtime_limits import OUTPUT
 from tests.rig import gateway
 
@@ -216,6 +217,26 @@ async def test_the_whole_gateway_under_a_stock_server(tmp_path: Path) -> None:
             kinds = [(await said(ws))["type"] for _ in range(3)]
             assert kinds == ["response.output_text.delta", "response.done", "error"]
             assert (await end_of(ws))[0] == 1008
+        await relay.aclose()
+
+
+async def test_a_client_of_a_stock_server_that_is_killed_is_gone(tmp_path: Path) -> None:
+    async def chatters(ws: ServerConnection) -> None:
+        while True:
+            await ws.send(os.urandom(10_000))
+            await asyncio.sleep(0)
+
+    async with model(chatters) as made:
+        relay = Relay(made.url, Settings(state_dir=tmp_path))
+        async with gateway(app=relay, state_dir=tmp_path) as g, stock(Gate(relay, core=g.core)) as port:
+            for _ in range(10):
+                async with connect(f"ws://127.0.0.1:{port}/v1/realtime", additional_headers=KEY) as ws:
+                    await ws.recv()
+                    kill(ws)
+            async with asyncio.timeout(SOON):
+                while g.core.admission.inflight:
+                    await asyncio.sleep(0.005)
+            assert [each["end"] for each in g.records()] == ["client_abort"] * 10
         await relay.aclose()
 
 
