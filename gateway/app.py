@@ -18,7 +18,7 @@ from gateway.edge.admission import Admission
 from gateway.edge.clock import Clock
 from gateway.edge.core import Core
 from gateway.edge.exchange import ASGIApp, Receive, Scope, Send
-from gateway.edge.pool import make_upstream
+from gateway.edge.transports import make_upstream
 from gateway.edge.tunnel import TunnelBounds, pass_through
 from gateway.edge.upstream import Upstream
 from gateway.errors import Mistake

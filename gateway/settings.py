@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     upstream_ca: Path | None = Field(
         default=None, description="PEM bundle that upstream certificates are checked against"
     )
+    transport: str = Field(
+        default="h1",
+        description="the client behind it: h1 (our own), httpx, or package.module:factory of an httpx transport",
+    )
+    upstream_proxy: SecretStr | None = Field(
+        default=None, description="with transport=httpx: an HTTP or SOCKS proxy on the way to the model API"
+    )
     credential: Literal["pass", "replace"] = Field(
         default="pass", description="what happens to the caller's key upstream"
     )
@@ -177,6 +184,9 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=1024, ge=1, description="connections to one upstream (Envoy's default bound)")
     pool_waiting: int = Field(default=1024, ge=0, description="requests that may wait for a connection")
     pool_wait: Seconds = Field(default=5.0, description="s that a request may wait for a connection")
+    pool_age: float = Field(
+        default=300.0, ge=0, le=86_400, description="s after which a connection takes no more requests; 0 = no bound"
+    )
     drain_timeout: Seconds = Field(default=30.0, description="s that running requests get after SIGTERM")
     drain_delay: float = Field(default=0.0, ge=0, le=300, description="s between unready and closing the listener")
 
@@ -191,6 +201,13 @@ class Settings(BaseSettings):
         for name in value:
             if name not in Vendors:
                 raise ValueError(f"unknown vendor {name!r}; known are {', '.join(Vendors)}")
+        return value
+
+    @field_validator("transport")
+    @classmethod
+    def _transport(cls, value: str) -> str:
+        if value not in ("h1", "httpx") and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", value):
+            raise ValueError("is h1, httpx, or package.module:factory")
         return value
 
     @field_validator("upstream", "upstreams")

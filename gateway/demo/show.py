@@ -26,7 +26,7 @@ from gateway.demo.plan import HYDRA, Plan, group_of, scenario_of
 from gateway.demo.screen import Screen, coloured, drawable
 from gateway.demo.tally import Tally
 from gateway.demo.words import missed, progress, summary
-from gateway.edge.pool import make_upstream
+from gateway.edge.transports import make_upstream
 from gateway.errors import Mistake
 from gateway.simulate.chance import dice_of
 from gateway.simulate.traffic import Dice

@@ -12,7 +12,7 @@ import httptools
 
 from gateway.edge.upstream import Fault
 
-__all__ = ["CHUNKED", "COUNTED", "DONE", "FAILED", "HEAD", "TO_EOF", "Answer"]
+__all__ = ["CHUNKED", "COUNTED", "DONE", "FAILED", "FIELDS_CAP", "HEAD", "HEAD_CAP", "KEPT_FOR", "TO_EOF", "Answer"]
 
 HEAD_CAP = 64 * 1024  # bytes of the head, its interim answers included
 FIELDS_CAP = 200  # header fields
@@ -30,7 +30,7 @@ FAILED = 5  # it did not
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _CONNECTION_FIELDS = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
-_KEPT_FOR = re.compile(rb"(?:^|[,;\s])timeout=(\d{1,6})(?!\d)")
+KEPT_FOR = re.compile(rb"(?:^|[,;\s])timeout=(\d{1,6})(?!\d)")
 
 
 class Answer:
@@ -192,7 +192,7 @@ class Answer:
             elif name == b"connection":
                 if b"close" in value and b"close" in [token.strip(b" \t") for token in value.split(b",")]:
                     self.keep = False
-            elif found := _KEPT_FOR.search(value):
+            elif found := KEPT_FOR.search(value):
                 self.kept_for = int(found[1])
         if chunked and length >= 0:
             return False

@@ -143,11 +143,9 @@ def report(core: Core, x: Exchange, ruled: Ruled, settled: Settled) -> None:
             ttft=first,
             total=total,
         ),
+        session=x.talked(),
     )
     made = line(ruled, settled, shown)
-    talked = x.talked()
-    if talked is not None:
-        made["session"] = talked
     action, seen = made["action"], ruled.facts.seen
     core.metrics.observe(
         route=seen.route,

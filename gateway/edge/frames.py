@@ -122,6 +122,7 @@ class Frames:
         self._parts.clear()
         self.waiting = 0
         self._protocol.fail(code, reason)
+        self._protocol.reader.discard()
         return self.output()
 
     def overflow(self) -> bytes:

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 from gateway.edge.answer import DONE, HEAD, Answer
 from gateway.edge.upstream import Fault, Headers, UpstreamError
 
-__all__ = ["Connection", "Owner", "request_head"]
+__all__ = ["OURS", "Connection", "Owner", "request_head"]
 
 UNREAD_CAP = 256 * 1024  # body bytes kept for a slow reader; above it the server has to wait
 
 _CONTROLS = bytes(set(range(32)) - {9} | {127})
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VISIBLE = bytes(range(33, 127))
-_OURS = frozenset(
+OURS = frozenset(  # what a client sets itself, or must not pass on (RFC 9110 section 7.6.1)
     {
         b"connection",
         b"content-length",
@@ -42,7 +42,7 @@ def request_head(method: bytes, target: bytes, host: bytes, headers: Headers, fr
     names: list[bytes] = []
     parts = [method, b" ", target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
     for name, value in headers:
-        if name.lower() not in _OURS:
+        if name.lower() not in OURS:
             names.append(name)
             parts += (name, b": ", value, b"\r\n")
     parts += (framing, b"\r\n")
@@ -85,6 +85,7 @@ class Connection(asyncio.Protocol):
         "_stalled",
         "_waiter",
         "answer",
+        "born",
         "deadline",
         "expires",
         "fault",
@@ -112,6 +113,7 @@ class Connection(asyncio.Protocol):
         self.fault: Fault | None = None  # why the exchange, or the connection before one, failed
         self.source_error: BaseException | None = None  # what the iterated body raised
         self.deadline = float("inf")  # loop time by which the exchange must be over
+        self.born = 0.0  # loop time at which it was connected
         self.expires = float("inf")  # loop time after which the connection must not be used again
         self.slot = False  # counts against the pool's bound
         self.pooled = False  # idle, the pool's

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from gateway.edge.answer import DONE, HEAD, Answer
+from gateway.edge.dial import dial, is_address
 from gateway.edge.h1 import Connection, request_head
 from gateway.edge.upstream import (
     Fault,
@@ -28,10 +29,8 @@ from gateway.edge.upstream import (
     UpstreamStats,
     UpstreamTimeouts,
 )
-from gateway.errors import Mistake
-from gateway.settings import Settings
 
-__all__ = ["H1Upstream", "make_upstream", "tls_context"]
+__all__ = ["BODY_EXPECTED", "REPEATABLE", "H1Upstream", "tls_context"]
 
 SLICE = 64 * 1024  # a body above four of these is written piece by piece, so that an early answer can stop it
 REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
@@ -44,18 +43,6 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def make_upstream(url: str, settings: Settings) -> "H1Upstream":
-    """The client of the model server at `url`, bounded as the settings say. Raises Mistake for a wrong URL or CA."""
-    origin = Origin.parse(url, place="upstream")
-    timeouts = UpstreamTimeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout)
-    bounds = PoolBounds(settings.pool_size, settings.pool_waiting, settings.pool_wait)
-    try:
-        tls = tls_context(settings.upstream_ca) if origin.scheme == "https" else None
-    except OSError as error:  # ssl.SSLError is one
-        raise Mistake(f"the certificates can't be read: {error.strerror}", place="upstream_ca") from None
-    return H1Upstream(origin, timeouts=timeouts, bounds=bounds, tls=tls)
 
 
 class H1Upstream(Upstream):
@@ -76,7 +63,9 @@ class H1Upstream(Upstream):
         self._bounds = bounds or PoolBounds()
         self._tls = (tls or tls_context()) if origin.scheme == "https" else None
         self._host = origin.authority
+        self._is_address = is_address(origin.host)
         self._read = self._timeouts.read or float("inf")
+        self._age = self._bounds.age or float("inf")
         times = (self._timeouts.read, self._timeouts.total, self._bounds.idle, self._bounds.wait)
         self._tick = min(0.5, max(0.01, min((seconds for seconds in times if seconds), default=0.5) / 4))
         self._connections: set[Connection] = set()  # all with a socket
@@ -205,17 +194,12 @@ class H1Upstream(Upstream):
         cause: Exception
         try:
             async with asyncio.timeout(self._timeouts.connect or None):
-                await loop.create_connection(
-                    lambda: connection,
-                    self.origin.host,
-                    self.origin.port,
-                    ssl=self._tls,
-                    server_hostname=self.origin.host if self._tls else None,
-                )
+                await self._open(loop, connection)
             if self._closed or connection.transport.is_closing():
                 connection.fail("closed")
                 raise UpstreamError("closed", sent=False)
             connection.slot = True
+            connection.born = loop.time()
             self._connections.add(connection)
             return connection
         except socket.gaierror as error:
@@ -230,6 +214,19 @@ class H1Upstream(Upstream):
             if not connection.slot:
                 self._pass_on(None)
         raise UpstreamError(fault, sent=False) from cause
+
+    async def _open(self, loop: asyncio.AbstractEventLoop, connection: Connection) -> None:
+        host, port = self.origin.host, self.origin.port
+        name = host if self._tls else None
+        if self._is_address:
+            await loop.create_connection(lambda: connection, host, port, ssl=self._tls, server_hostname=name)
+            return
+        sock = await dial(host, port)
+        try:
+            await loop.create_connection(lambda: connection, sock=sock, ssl=self._tls, server_hostname=name)
+        except BaseException:
+            sock.close()  # the transport, if there was one, has its own way to it
+            raise
 
     def _detach(self, connection: Connection) -> None:
         """Closes a connection; its slot stays with the caller."""
@@ -261,12 +258,14 @@ class H1Upstream(Upstream):
         """Takes a connection back after its exchange, for another one where that is safe."""
         if connection.answer is not answer:
             return
-        kept = min(self._bounds.idle, answer.kept_for - 1)  # a second before the server would close it
+        now = asyncio.get_running_loop().time()
+        # A second before the server would close it, and before its address may be one that the name has lost.
+        kept = min(self._bounds.idle, answer.kept_for - 1, connection.born + self._age - now)
         if not connection.reusable or kept <= 0 or self._closed:
             self.drop(connection)
             return
         connection.answer = None
-        connection.expires = asyncio.get_running_loop().time() + kept
+        connection.expires = now + kept
         self._pass_on(connection)
 
     def gone(self, connection: Connection) -> None:

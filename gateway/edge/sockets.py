@@ -189,6 +189,7 @@ class SocketProtocol(asyncio.Protocol):
         self._account()
         if self.held.now > self.held.most and not frames.fault:
             self._write(frames.overflow())
+            self._account()
         if frames.closed is not None:
             closed = frames.closed
             self._over({"type": "websocket.disconnect", "code": closed.code, "reason": closed.reason})

@@ -65,7 +65,10 @@ async def pass_through(relay: Relay, scope: Scope, receive: Receive, send: Send,
     async def note(message: Message) -> None:
         nonlocal started
         started = True
-        await send(message)
+        try:
+            await send(message)
+        except OSError:  # what ASGI has a server raise where its client has gone; ours drops it
+            raise ClientGone from None
 
     async def plain(message: Message) -> None:
         await _plain(scope, message, note)
@@ -285,21 +288,21 @@ class _Tunnel:
         """Until the session was silent, or lasted, too long. Raises UpstreamError for a model server that is dead."""
         bounds, loop = self._bounds, self._loop
         end = loop.time() + bounds.total
-        pinged = False
+        pinged = 0.0  # when; an answer comes later
         while True:
-            due = min(end, self._spoken + bounds.idle, self._heard + bounds.ping * (2 if pinged else 1))
+            due = min(end, self._spoken + bounds.idle, self._heard + bounds.ping * (1 + (pinged > self._heard)))
             await asyncio.sleep(max(0.01, due - loop.time()))
             now = loop.time()
             if now >= end or now >= self._spoken + bounds.idle:
                 self._why = "session_timeout" if now >= end else "session_idle"
                 return
-            if not self._listening or now < self._heard + bounds.ping:
-                self._heard, pinged = (now, False) if not self._listening else (self._heard, False)
-            elif pinged and now >= self._heard + 2 * bounds.ping:
-                raise UpstreamError("timeout_read", sent=True)
-            elif not pinged and not self._writing.locked():
-                pinged = True
+            if not self._listening or self._writing.locked():  # held up elsewhere: the pool has a time-out for that
+                self._heard = now
+            elif now >= self._heard + bounds.ping and pinged <= self._heard:
+                pinged = now
                 await self._write(self._frames.ping())
+            elif now >= self._heard + 2 * bounds.ping:
+                raise UpstreamError("timeout_read", sent=True)
 
     async def _write(self, data: bytes) -> None:
         """One after the other: the connection takes one write at a time."""

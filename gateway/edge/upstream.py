@@ -162,18 +162,20 @@ class PoolBounds(msgspec.Struct, frozen=True):
     """How many connections one origin gets, and how long requests queue for them. Seconds; 0 for `wait` = no limit.
 
     `idle` is below the five seconds after which uvicorn-based servers hang up: a POST that meets a closing
-    connection must not be sent again, so the better order is that we close first.
+    connection must not be sent again, so the better order is that we close first. `age`: how long one connection may
+    be used at all, 0 = for ever; the name is looked up for each new one, so an address that it has lost ages out.
     """
 
     connections: int = 512
     waiting: int = 1024
     wait: float = 5.0
     idle: float = 4.0
+    age: float = 300.0
 
     def __post_init__(self) -> None:
         if self.connections < 1 or self.waiting < 0:
             raise Mistake("a pool has at least one connection and no negative queue")
-        if not all(0 <= seconds < float("inf") for seconds in (self.wait, self.idle)):
+        if not all(0 <= seconds < float("inf") for seconds in (self.wait, self.idle, self.age)):
             raise Mistake("a pool's times are zero or more seconds")
 
 

@@ -79,6 +79,7 @@ class Shown(msgspec.Struct, frozen=True):
     bytes_in: int = 0
     bytes_out: int = 0
     t: Timings = Timings()
+    session: Line | None = None  # of a WebSocket
 
 
 def line(ruled: Ruled, settled: Settled, extra: Shown) -> Line:
@@ -178,6 +179,8 @@ def line(ruled: Ruled, settled: Settled, extra: Shown) -> Line:
         "bytes_in": extra.bytes_in,
         "bytes_out": extra.bytes_out,
     }
+    if extra.session is not None:
+        made["session"] = extra.session
     made["end"] = outcome.end
     if outcome.error or verdict.error:
         made["error"] = _error(verdict, outcome)
@@ -386,12 +389,7 @@ def _answer(extra: Shown) -> Line:
 
 
 def _error(verdict: Verdict, outcome: Outcome) -> Line:
-    made: Line = {}
-    if outcome.error:
-        made["type"] = outcome.error
-    if verdict.error:
-        made["judging"] = verdict.error
-    return made
+    return {name: each for name, each in (("type", outcome.error), ("judging", verdict.error)) if each}
 
 
 def _escaped(made: Line) -> bytes:

@@ -17,7 +17,7 @@ async def serve(ask: Ask, talk: Talk) -> None:
         if not isinstance(setup, dict):
             raise Fail(400, "setup must be the first message.")
         manner = behave(str(setup.get("model") or "").removeprefix("models/"))
-        system = setup.get("systemInstruction")
+        system = _field(setup, "systemInstruction")
         said.tokens = tokens_of(system.get("parts")) if isinstance(system, dict) else 0
         await talk.say({"setupComplete": {"sessionId": tag(ask.seed, "session")}})
         while True:
@@ -29,25 +29,32 @@ async def serve(ask: Ask, talk: Talk) -> None:
 
 
 async def _step(ask: Ask, talk: Talk, manner: Manner, said: Conversation, message: dict[str, Any]) -> None:
-    if isinstance(content := message.get("clientContent"), dict):
+    if isinstance(content := _field(message, "clientContent"), dict):
         for turn in objects(content.get("turns")):
             said.last = text_of(turn.get("parts"))
             said.tokens += tokens_of(turn.get("parts"))
-        if content.get("turnComplete"):
+        if _field(content, "turnComplete"):
             await _answer(ask, talk, manner, said)
-    elif isinstance(given := message.get("realtimeInput"), dict):
+    elif isinstance(given := _field(message, "realtimeInput"), dict):
         if isinstance(text := given.get("text"), str):
             said.last = text
             said.tokens += count(text)
             await _answer(ask, talk, manner, said)
         else:
             said.tokens += 1
-            if "activityEnd" in given or given.get("audioStreamEnd"):
+            if _field(given, "activityEnd") is not None or _field(given, "audioStreamEnd"):
                 await _answer(ask, talk, manner, said)
-    elif "toolResponse" in message:
+    elif _field(message, "toolResponse") is not None:
         await _answer(ask, talk, manner, said)
     else:
         raise Fail(400, "Request contains an invalid argument.")
+
+
+def _field(value: dict[str, Any], name: str) -> Any:
+    """A field in protobuf's JSON, which is camelCase and may be snake_case."""
+    if name in value:
+        return value[name]
+    return value.get("".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name))
 
 
 async def _answer(ask: Ask, talk: Talk, manner: Manner, said: Conversation) -> None:

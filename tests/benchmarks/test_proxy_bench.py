@@ -176,6 +176,7 @@ def test_a_result_is_drawn_again_without_a_run(tmp_path: Path, capsys: pytest.Ca
     assert bench.main(["--plot", str(saved), "--svg", str(picture)]) == 1  # one of them had failed
     assert picture.read_text() == plot(SAMPLE)
     assert "5.00 (4.00–6.00)" in capsys.readouterr().out
+    assert json.loads(bench._json(SAMPLE)) == SAMPLE
     saved.write_text("{}")
     assert bench.main(["--plot", str(saved)]) == 2
     assert "is no result of this benchmark" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from gateway.demo.clock import Rush
 from gateway.demo.crowd import Crowd
 from gateway.demo.host import LENGTH, Hosted, Tape, hosted, prepared
 from gateway.demo.plan import HYDRA, Plan, group_of, scenario_of
-from gateway.edge.pool import make_upstream
+from gateway.edge.transports import make_upstream
 from gateway.errors import Mistake
 from gateway.simulate.chance import dice_of
 from gateway.simulate.world import World

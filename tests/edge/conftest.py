@@ -6,6 +6,14 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
+from tests.edge.evil import CLIENTS, Client
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> Client:
+    """Each client that stands behind the seam: what is asked of one is asked of both."""
+    return CLIENTS[request.param]
+
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item

@@ -6,10 +6,14 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
+import httpx
+
+from gateway.edge.httpx_upstream import HttpxUpstream
 from gateway.edge.pool import H1Upstream
-from gateway.edge.upstream import Origin, PoolBounds, UpstreamTimeouts
+from gateway.edge.transports import NO_LIMITS
+from gateway.edge.upstream import Origin, PoolBounds, Upstream, UpstreamTimeouts
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -88,8 +92,12 @@ Script = Callable[[Peer], Awaitable[None]]
 class Evil:
     """`async with Evil(script) as server`: runs the script for each connection; a script's failure fails the test."""
 
-    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self._script = script
+        self._host = host
+        self._port = port
         self._tls = tls
         self.tasks: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
@@ -104,7 +112,7 @@ class Evil:
         return port
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls)
         return self
 
     async def __aexit__(
@@ -177,7 +185,22 @@ def replying(*blocks: bytes, then_close: bool = False, pause: Callable[[], Await
     return script
 
 
-def client(
+class Client(Protocol):
+    """What makes the client under test, for that server."""
+
+    def __call__(
+        self,
+        server: Evil,
+        *,
+        timeouts: UpstreamTimeouts | None = None,
+        bounds: PoolBounds | None = None,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        prefix: str = "",
+    ) -> Upstream: ...
+
+
+def h1(
     server: Evil,
     *,
     timeouts: UpstreamTimeouts | None = None,
@@ -185,14 +208,38 @@ def client(
     tls: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
     prefix: str = "",
-) -> H1Upstream:
-    """The client under test, for that server."""
+) -> Upstream:
+    """The gateway's own client, which is the default."""
     origin = Origin("https" if tls else "http", host, server.port, prefix)
     return H1Upstream(origin, timeouts=timeouts, bounds=bounds, tls=tls)
 
 
+def over_httpx(
+    server: Evil,
+    *,
+    timeouts: UpstreamTimeouts | None = None,
+    bounds: PoolBounds | None = None,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    prefix: str = "",
+) -> Upstream:
+    """httpx's own transports, one for each connection, as `transport: httpx` makes them."""
+    origin = Origin("https" if tls else "http", host, server.port, prefix)
+    verify = tls or NO_TLS
+    return HttpxUpstream(
+        origin,
+        lambda: httpx.AsyncHTTPTransport(verify=verify, limits=NO_LIMITS, trust_env=False),
+        timeouts=timeouts,
+        bounds=bounds,
+    )
+
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is made once
+CLIENTS: dict[str, Client] = {"h1": h1, "httpx": over_httpx}
+
+
 async def fetch(
-    upstream: H1Upstream, target: bytes = b"/", *, method: bytes = b"GET", body: bytes | None = None
+    upstream: Upstream, target: bytes = b"/", *, method: bytes = b"GET", body: bytes | None = None
 ) -> tuple[int, bytes]:
     """Status and whole body of one exchange."""
     async with await upstream.send(method, target, [], body) as response:

@@ -9,7 +9,7 @@ import trustme
 
 from gateway.edge.pool import tls_context
 from gateway.edge.upstream import UpstreamError, UpstreamStats, UpstreamTimeouts
-from tests.edge.evil import Evil, Peer, client, echoing, fetch
+from tests.edge.evil import Client, Evil, Peer, echoing, fetch
 
 
 class Names:
@@ -32,7 +32,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Names:
     return Names(tmp_path_factory.mktemp("ca"))
 
 
-async def test_a_verified_server_is_asked_by_name_and_its_connection_is_reused(names: Names) -> None:
+async def test_a_verified_server_is_asked_by_name_and_its_connection_is_reused(client: Client, names: Names) -> None:
     async with Evil(echoing(), tls=names.server) as server:
         names.asked.clear()
         upstream = client(server, tls=names.client, host="localhost")
@@ -43,7 +43,7 @@ async def test_a_verified_server_is_asked_by_name_and_its_connection_is_reused(n
         await server.until_open(0)
 
 
-async def test_http2_is_never_chosen(names: Names) -> None:
+async def test_http2_is_never_chosen(client: Client, names: Names) -> None:
     chosen: list[str | None] = []
 
     async def script(peer: Peer) -> None:
@@ -57,7 +57,7 @@ async def test_http2_is_never_chosen(names: Names) -> None:
         await upstream.aclose()
 
 
-async def test_a_server_that_nobody_vouches_for_gets_no_request(names: Names) -> None:
+async def test_a_server_that_nobody_vouches_for_gets_no_request(client: Client, names: Names) -> None:
     async with Evil(echoing(), tls=names.server) as server:
         upstream = client(server, tls=tls_context(), host="localhost")
         with pytest.raises(UpstreamError) as caught:
@@ -67,7 +67,7 @@ async def test_a_server_that_nobody_vouches_for_gets_no_request(names: Names) ->
         assert (server.seen, upstream.stats) == ([], UpstreamStats(open=0, idle=0, waiting=0))
 
 
-async def test_a_certificate_for_another_host_gets_no_request(names: Names) -> None:
+async def test_a_certificate_for_another_host_gets_no_request(client: Client, names: Names) -> None:
     async with Evil(echoing(), tls=names.server) as server:
         upstream = client(server, tls=names.client, host="127.0.0.1")
         with pytest.raises(UpstreamError) as caught:
@@ -76,7 +76,7 @@ async def test_a_certificate_for_another_host_gets_no_request(names: Names) -> N
         assert (server.seen, upstream.stats.open) == ([], 0)
 
 
-async def test_a_handshake_that_does_not_end_meets_the_connect_time_out(names: Names) -> None:
+async def test_a_handshake_that_does_not_end_meets_the_connect_time_out(client: Client, names: Names) -> None:
     async def script(peer: Peer) -> None:
         await peer.gone()
 
@@ -88,7 +88,7 @@ async def test_a_handshake_that_does_not_end_meets_the_connect_time_out(names: N
         await server.until_open(0)
 
 
-async def test_cancelling_a_handshake_frees_its_slot(names: Names) -> None:
+async def test_cancelling_a_handshake_frees_its_slot(client: Client, names: Names) -> None:
     async def script(peer: Peer) -> None:
         await peer.gone()
 
@@ -105,7 +105,9 @@ async def test_cancelling_a_handshake_frees_its_slot(names: Names) -> None:
 
 
 @pytest.mark.parametrize("honest", [True, False])
-async def test_a_body_to_the_end_of_the_connection_must_end_with_tlss_own_word(names: Names, honest: bool) -> None:
+async def test_a_body_to_the_end_of_the_connection_must_end_with_tlss_own_word(
+    client: Client, names: Names, honest: bool
+) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf")
@@ -127,7 +129,7 @@ async def test_a_body_to_the_end_of_the_connection_must_end_with_tlss_own_word(n
         await server.until_open(0)
 
 
-async def test_a_large_body_goes_up_whole(names: Names) -> None:
+async def test_a_large_body_goes_up_whole(client: Client, names: Names) -> None:
     body = bytes(range(256)) * 16_000
     async with Evil(echoing(), tls=names.server) as server:
         upstream = client(server, tls=names.client, host="localhost")

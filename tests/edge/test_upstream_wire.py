@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.edge.h1 import request_head
 from gateway.edge.upstream import UpstreamError, UpstreamTimeouts
-from tests.edge.evil import Evil, Headers, Peer, answer, client, echoing, fetch, replying
+from tests.edge.evil import Client, Evil, Headers, Peer, answer, echoing, fetch, h1, replying
 
 TARGETS = [
     b"/v1/chat/completions?a=1&b=%20%zz;c",
@@ -21,14 +21,14 @@ TARGETS = [
 
 
 @pytest.mark.parametrize("target", TARGETS)
-async def test_the_target_on_the_wire_is_the_given_one_byte_for_byte(target: bytes) -> None:
+async def test_the_target_on_the_wire_is_the_given_one_byte_for_byte(client: Client, target: bytes) -> None:
     async with Evil(echoing()) as server:
         upstream = client(server)
         assert await fetch(upstream, target) == (200, b"GET " + target + b" HTTP/1.1")
         await upstream.aclose()
 
 
-async def test_a_prefix_of_the_origin_comes_before_every_target() -> None:
+async def test_a_prefix_of_the_origin_comes_before_every_target(client: Client) -> None:
     async with Evil(echoing()) as server:
         upstream = client(server, prefix="/openai")
         assert await fetch(upstream, b"/v1/models") == (200, b"GET /openai/v1/models HTTP/1.1")
@@ -62,7 +62,7 @@ async def test_a_prefix_of_the_origin_comes_before_every_target() -> None:
     ],
 )
 async def test_a_request_that_could_be_read_two_ways_is_refused_before_connecting(
-    method: bytes, target: bytes, headers: Headers
+    client: Client, method: bytes, target: bytes, headers: Headers
 ) -> None:
     async with Evil(echoing()) as server:
         upstream = client(server)
@@ -97,7 +97,7 @@ def test_a_head_that_is_written_has_exactly_the_lines_that_were_asked_for(
     assert b"\r" not in b"".join(lines)
 
 
-async def test_fields_that_are_ours_to_write_are_never_copied() -> None:
+async def test_fields_that_are_ours_to_write_are_never_copied(client: Client) -> None:
     async with Evil(replying(answer())) as server:
         upstream = client(server)
         given = [
@@ -119,7 +119,7 @@ async def test_fields_that_are_ours_to_write_are_never_copied() -> None:
         await upstream.aclose()
 
 
-async def test_the_clients_host_is_preserved_where_asked_for() -> None:
+async def test_the_clients_host_is_preserved_where_asked_for(client: Client) -> None:
     async with Evil(replying(answer())) as server:
         upstream = client(server)
         await (await upstream.send(b"GET", b"/", [], host=b"api.example.com")).aclose()
@@ -150,6 +150,7 @@ async def blocks(*given: bytes) -> AsyncIterator[bytes]:
     ],
 )
 async def test_a_request_has_exactly_one_framing(
+    client: Client,
     method: bytes,
     body: bytes | tuple[bytes, ...] | None,
     length: int | None,
@@ -170,7 +171,7 @@ async def test_a_request_has_exactly_one_framing(
 
 
 @pytest.mark.parametrize("body, length", [(b"hello", 4), (None, 3), (b"", 1)])
-async def test_a_length_that_is_not_the_bodys_is_refused(body: bytes | None, length: int) -> None:
+async def test_a_length_that_is_not_the_bodys_is_refused(client: Client, body: bytes | None, length: int) -> None:
     async with Evil(echoing()) as server:
         with pytest.raises(UpstreamError) as caught:
             await client(server).send(b"POST", b"/", [], body, length)
@@ -179,7 +180,7 @@ async def test_a_length_that_is_not_the_bodys_is_refused(body: bytes | None, len
 
 @pytest.mark.parametrize("given, length", [((b"too", b"long"), 5), ((b"abc",), 5)])
 async def test_an_iterated_body_that_breaks_its_announced_length_never_arrives_whole(
-    given: tuple[bytes, ...], length: int
+    client: Client, given: tuple[bytes, ...], length: int
 ) -> None:
     async with Evil(echoing()) as server:
         upstream = client(server)
@@ -195,7 +196,7 @@ class Hiccup(Exception):
     """What the source of a body may raise."""
 
 
-async def test_what_the_source_of_a_body_raises_comes_out_of_send() -> None:
+async def test_what_the_source_of_a_body_raises_comes_out_of_send(client: Client) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"first"
         raise Hiccup
@@ -226,7 +227,7 @@ async def test_an_early_refusal_stops_the_body_and_the_connection_is_not_reused(
         await peer.gone()
 
     async with Evil(script) as server:
-        upstream = client(server)
+        upstream = h1(server)
         response = await upstream.send(b"POST", b"/", [], endless())
         assert response.status == 413
         await closed.wait()
@@ -244,7 +245,7 @@ async def test_an_early_refusal_stops_a_large_buffered_body() -> None:
         await peer.gone()
 
     async with Evil(script) as server:
-        upstream = client(server)
+        upstream = h1(server)
         assert await fetch(upstream, method=b"POST", body=bytes(64 * 1024 * 1024)) == (413, b"")
         await server.until_open(0)
 
@@ -269,7 +270,7 @@ async def test_beside_an_early_success_the_body_goes_on() -> None:
         await peer.gone()
 
     async with Evil(script) as server:
-        upstream = client(server)
+        upstream = h1(server)
         async with await upstream.send(b"POST", b"/", [], two_way()) as response:
             assert await response.read() == b"one"
             answered.set()
@@ -279,7 +280,7 @@ async def test_beside_an_early_success_the_body_goes_on() -> None:
         await upstream.aclose()
 
 
-async def test_a_server_that_does_not_read_holds_the_source_of_the_body_back() -> None:
+async def test_a_server_that_does_not_read_holds_the_source_of_the_body_back(client: Client) -> None:
     taken = 0
 
     async def source() -> AsyncIterator[bytes]:

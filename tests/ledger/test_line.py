@@ -100,6 +100,7 @@ EVERYTHING = Shown(
     bytes_in=2048,
     bytes_out=4096,
     t=Timings(120, 40, 15, 5_000, 3, 1_250, 210_500, 230_123, 1_830_000),
+    session={"close": 1000, "by": "client", "messages_in": 3, "messages_out": 40, "answers": 1},
 )
 
 

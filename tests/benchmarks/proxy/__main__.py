@@ -158,12 +158,19 @@ def _again(given: argparse.Namespace) -> int:
     return _write(report, given)
 
 
+def _json(report: dict[str, Any]) -> str:
+    """The result with one measurement a line, so that a difference of two results can be read."""
+    about = json.dumps({**report, "rows": []}, indent=1, ensure_ascii=False)
+    rows = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in report["rows"])
+    return about.replace('"rows": []', f'"rows": [\n{rows}\n ]') + "\n"
+
+
 def _write(report: dict[str, Any], given: argparse.Namespace) -> int:
     print(tables(report))
     if given.save:
         given.json, given.svg = given.json or SAVED / "proxy.json", given.svg or SAVED / "proxy.svg"
     if given.json is not None:
-        given.json.write_text(json.dumps(report, indent=1) + "\n")
+        given.json.write_text(_json(report))
     if given.svg is not None:
         try:
             given.svg.write_text(plot(report))

@@ -113,8 +113,8 @@ limits:
   - {id: live, by: [account], count: concurrent, rate: plan.live, lease: 15 min}
 """
 ONLY_LIMITS = "gauger: 1\npolicy: {id: bench-limits, mode: enforce}\n" + LIMITS
-# Sixty-four keys that ask thousands of times a second are soon throttled by the pack. All of that is computed, written
-# down and enforced; only the limits that it throttles are so wide that no share of them is ever felt.
+# Everything is computed, written down and enforced. Should the pack take these keys for what they aren't, the limits
+# that it throttles are so wide that no share of them is ever felt: a refusal would be cheaper than an answer.
 EVERYTHING = (
     "gauger: 1\npolicy: {id: bench-everything, mode: enforce}\nuse: [packs/extraction-enforce.yaml]\n"
     + LIMITS

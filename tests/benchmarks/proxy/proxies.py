@@ -68,7 +68,7 @@ def model_by_nginx(folder: Path, port: int) -> list[str]:
     answer = ANSWER.decode().replace("'", "")
     file = folder / "model.conf"
     file.write_text(nginx_config(folder, MODEL.format(port=port, answer=answer)))
-    return ["nginx", "-c", str(file)]
+    return ["nginx", "-e", "stderr", "-c", str(file)]
 
 
 def _nginx(site: Site, *, log: bool = False) -> Launch:
@@ -76,7 +76,7 @@ def _nginx(site: Site, *, log: bool = False) -> Launch:
     lines = site.folder / "access.log"
     file = site.folder / "nginx.conf"
     file.write_text(nginx_config(site.folder, rest, log=str(lines) if log else "off"))
-    return Launch(["nginx", "-c", str(file)], logs=[lines] if log else [])
+    return Launch(["nginx", "-e", "stderr", "-c", str(file)], logs=[lines] if log else [])
 
 
 def _haproxy(site: Site) -> Launch:

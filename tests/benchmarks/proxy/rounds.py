@@ -29,7 +29,7 @@ class Options:
     streams: bool = True
     limit: float = 900.0
     """s that one contestant may be measured for."""
-    fastest: float = 10_000.0
+    fastest: float = 5_000.0
     """Requests a second that our own generator can keep up with beside the model server."""
     warm: float = 1.0
     """s of load before everything that is measured but the cold start."""

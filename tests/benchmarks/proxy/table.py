@@ -88,11 +88,13 @@ def _closed(rows: Rows, names: Sequence[str]) -> list[str]:
                 lines.append(
                     [name, cell(spread(own.values())), cell(ratios(own, reference)), cell(served[0]) + bound]
                     + [cell(one, 1e-3) for one in served[1:]]
+                    + [f"{sum(by_round(rows, name, 'n', **where).values()):,}"]
                 )
-        title = f"{size // 1024} KB, {connections} connections: median (least–most) of the rounds"
+        many = f"{connections} connection{'s' if connections > 1 else ''}"
+        title = f"{size // 1024} KB, {many}: median (least–most) of the rounds"
         if any(line[3].endswith("†") for line in lines):
             title += "\n† its core had time left: the load, or whoever shares the machine, was the bound"
-        head = ["", "CPU µs/request", f"× {REFERENCE}", "requests/s", "p50 ms", "p99 ms"]
+        head = ["", "CPU µs/request", f"× {REFERENCE}", "requests/s", "p50 ms", "p99 ms", "requests"]
         found.append(grid(title, head, lines))
     return found
 
