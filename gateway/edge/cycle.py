@@ -87,6 +87,11 @@ class Cycle:
         self._head = b""  # of the answer, until the body's first piece or the loop's next turn, whichever comes first
         self._gone: Callable[[], None] | None = None  # told when nothing is sent any more
 
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What an app may ask of this server beyond ASGI."""
+        return {"gauger.abort": self.cut, "gauger.body": self.whole, "gauger.watch": self.watch}
+
     async def run_asgi(self, app: Any) -> None:
         """Calls the app; a failure is logged by type and place only, because a message may quote the request."""
         try:
