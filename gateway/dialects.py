@@ -1,7 +1,7 @@
 """Shell. The dialects that are there, found as the files of `protocols/`, and which of them speaks on a path."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container
 from urllib.parse import unquote
 
 from gateway import protocols
@@ -44,9 +44,8 @@ def match(method: str, path: str) -> tuple[Dialect, Route] | None:
     return found
 
 
-def vendor_of(path: str, header_names: Iterable[bytes]) -> Vendor:
-    """Whose words a caller on this path most likely understands. Header names are lower case."""
-    names = frozenset(header_names)
+def vendor_of(path: str, names: Container[bytes]) -> Vendor:
+    """Whose words a caller on this path most likely understands. `names` of header fields are lower case."""
     if path == "/v1/messages" or path.startswith("/v1/messages/") or b"anthropic-version" in names:
         return "anthropic"
     if path.startswith(OPENAI_AT_GOOGLE):

@@ -293,10 +293,10 @@ def test_readings_hold_this_request_and_not_its_answer() -> None:
 
 
 def test_conditions_see_the_rounded_readings_that_the_record_shows() -> None:
-    p = policy("  - {id: r, when: hour.requests >= 1.368, then: {tag: [t]}}")
+    p = policy("  - {id: r, when: hour.requests >= 1.365, then: {tag: [t]}}")
     state, _ = say(p)
-    _, verdict = say(p, state=state, now=NOW + 3600 * SECOND)  # 1 + 1/e = 1.36788
-    assert (verdict.readings, verdict.effects.tags) == ({"hour.requests": 1.368}, ("t",))
+    _, verdict = say(p, state=state, now=NOW + 3600 * SECOND)  # 1 + 2^(-64/44) = 1.36487
+    assert (verdict.readings, verdict.effects.tags) == ({"hour.requests": 1.365}, ("t",))
 
 
 def test_a_limits_use_can_be_read() -> None:

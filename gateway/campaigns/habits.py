@@ -188,8 +188,8 @@ def _add(keys: list[int], counts: list[float], key: int, weight: float, turn: in
     first, end = FIRST[kind], END[kind]
     if key in keys:
         at = keys.index(key, first, end)
-        counts[at] += weight
-        return counts[at]
+        counts[at] = count = counts[at] + weight
+        return count
     if end - first == 2:
         least = first if counts[first] <= counts[first + 1] else first + 1
     else:

@@ -2,6 +2,7 @@
 
 It is anchored to the monotonic clock and slewed towards the wall clock by at most `SLEW` of the time that has passed,
 so an NTP step or a wrong hand on the clock gives nobody a free refill: an hour's step is worked off over ten hours.
+Time that is lacking is added at once for what has passed; time that is too much is taken off what is still to pass.
 """
 
 import time
@@ -23,19 +24,23 @@ class Clock:
         self._monotonic = monotonic
         self._base = wall()
         self._since = monotonic()
-        self._checked = self._since
+        self._ahead = 0  # ns that are to be taken off, at `SLEW` of the time since then
         self.skew = 0.0  # seconds that the wall clock is ahead of ours, at the last look
 
     def now(self) -> int:
         ticks = self._monotonic()
-        if ticks - self._checked >= CHECK:
+        elapsed = ticks - self._since
+        if elapsed >= CHECK:
             self._slew(ticks)
-        return (self._base + ticks - self._since) // 1000
+            elapsed = 0
+        if self._ahead:
+            elapsed -= min(int(elapsed * SLEW), self._ahead)
+        return (self._base + elapsed) // 1000
 
     def _slew(self, ticks: int) -> None:
-        elapsed = ticks - self._checked
-        ours = self._base + ticks - self._since
-        error = self._wall() - ours
+        elapsed = ticks - self._since
         bound = int(elapsed * SLEW)
-        self._base, self._since, self._checked = ours + max(-bound, min(bound, error)), ticks, ticks
+        ours = self._base + elapsed - min(bound, self._ahead)
+        error = self._wall() - ours
+        self._base, self._since, self._ahead = ours + max(0, min(bound, error)), ticks, max(0, -error)
         self.skew = error / 1e9

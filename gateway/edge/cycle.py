@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,8 @@ class Cycle:
 
     __slots__ = (
         "_chunked",
+        "_gone",
+        "_head",
         "_left",
         "body",
         "closing",
@@ -82,6 +84,13 @@ class Cycle:
         self.until_close = False  # HTTP/1.0 without a length: the end of the connection is the end of the answer
         self._chunked = False
         self._left = 0  # bytes of the body still owed; -1 = not counted
+        self._head = b""  # of the answer, until the body's first piece or the loop's next turn, whichever comes first
+        self._gone: Callable[[], None] | None = None  # told when nothing is sent any more
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What an app may ask of this server beyond ASGI."""
+        return {"gauger.abort": self.cut, "gauger.body": self.whole, "gauger.watch": self.watch}
 
     async def run_asgi(self, app: Any) -> None:
         """Calls the app; a failure is logged by type and place only, because a message may quote the request."""
@@ -101,7 +110,8 @@ class Cycle:
                 log.error("the application returned without a whole answer")
                 self._unfinished()
         finally:
-            self.scope["extensions"].pop("gauger.abort", None)  # it refers to this object: a cycle for the collector
+            self.scope["extensions"].clear()  # they refer to this object: a cycle for the collector
+            self._gone = None
 
     def _unfinished(self) -> None:
         if self.response_started:
@@ -117,6 +127,7 @@ class Cycle:
         """
         if self.response_complete or self.disconnected:
             return
+        self._flush()
         self.leave()
         if self.until_close:
             self.protocol.reset()
@@ -127,6 +138,29 @@ class Cycle:
         """From here on nothing is sent, and the app hears `http.disconnect`."""
         self.disconnected = True
         self.message_event.set()
+        if self._gone is not None:
+            self._gone()
+
+    def watch(self, gone: Callable[[], None] | None) -> bool:
+        """Has `gone` called, at most once, when the client leaves; None takes it back. False: it has left already.
+
+        For who has read the whole body: a task that waits in `receive` costs as much as a tenth of a relayed request.
+        """
+        self._gone = gone
+        return not self.disconnected
+
+    def whole(self) -> bytes | None:
+        """The request's body where all of it is here and none was received yet; then `receive` has nothing of it.
+
+        None says nothing: `receive` tells.
+        """
+        if self.more_body or self.disconnected or self.response_complete or self.waiting_for_100_continue:
+            return None
+        if self.flow.read_paused:
+            return None
+        self.message_event.clear()
+        body, self.body = bytes(self.body), bytearray()
+        return body
 
     async def receive(self) -> dict[str, Any]:
         """The next piece of the request's body, or `http.disconnect`. Ends a client's wait for 100 Continue."""
@@ -192,22 +226,28 @@ class Cycle:
             raise RuntimeError("a field of the answer holds a line break")
         self.response_started = True
         self.waiting_for_100_continue = False
-        self.transport.write(head)
+        self._head = head
+        self.protocol.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Sends the head if it waits for the body's first piece."""
+        head, self._head = self._head, b""
+        if head and not self.transport.is_closing():
+            self.transport.write(head)
 
     def _piece(self, body: bytes, more: bool) -> None:
         if self._chunked:
             end = b"" if more else b"0\r\n\r\n"
-            if body:
-                self.transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, end))
-            elif end:
-                self.transport.write(end)
+            body = b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end
         elif self._left >= 0:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more):
                 raise RuntimeError("the answer's body is not as long as its Content-Length")
-            if body:
-                self.transport.write(body)
-        elif self.until_close and body:
+        elif not self.until_close:
+            body = b""
+        if self._head and (body or not more):  # with what comes first: one write, and one packet
+            body, self._head = self._head + body, b""
+        if body:
             self.transport.write(body)
         if not more:
             self.response_complete = True

@@ -1,6 +1,6 @@
 """Shell. One request on its way through the rungs: what is known of it so far, and its two ASGI channels."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from time import perf_counter_ns
 from typing import Any
 
@@ -22,7 +22,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+Headers = list[Header]
 
 
 class ClientGone(Exception):
@@ -36,6 +37,46 @@ class Aborted(Exception):
 class Exchange:
     """The mutable state of one request in the shell. Nothing of it but Facts, Verdict and Outcome is kept."""
 
+    # what most requests leave as it is
+    admitted = False
+    held = 0
+    max_bytes = 0  # of a body that streams through; 0 = not counted
+    body: bytes | None = None  # set = this is what the wrapped app receives
+    bytes_in = 0
+    caller: Caller | None = None
+    vendor: Vendor = "openai"
+    dialect: Dialect | None = None
+    route: Route | None = None
+    calls: tuple[Call, ...] = ()
+    seen: Observation | None = None
+    fold: Fold | None = None  # and what the calls in those lines look like
+    lines: Any = None  # folds the lines of an upload as they stream through
+    policy: Policy | None = None
+    now = 0
+    facts: Facts | None = None
+    verdict: Verdict | None = None
+    ruled: Ruled | None = None
+    drawn: Drawn | None = None
+    trace: Trace | None = None
+    # the answer
+    added: Sequence[Header] = ()  # headers that we add to the answer, replacing those of the same name
+    meter: Meter | None = None
+    hider: Hider | None = None
+    answer = Answer()
+    status = 0
+    upstream_status = 0
+    upstream_request_id: str | None = None
+    relayed = False  # the wrapped app has been called
+    finished = False
+    on_head: "Callable[[Exchange], None] | None" = None  # called when the answer has begun
+    bytes_out = 0
+    asked = 0  # perf_counter_ns when the wrapped app was called
+    head_at = 0  # perf_counter_ns of the answer's head
+    first_byte = 0  # perf_counter_ns of the answer's first body byte
+    refusal: Refusal | None = None
+    end: End | None = None
+    error = ""
+
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self.started = perf_counter_ns()
         self.id = request_id
@@ -43,69 +84,25 @@ class Exchange:
         self._receive = receive
         self._send = send
         self.headers: Headers = scope["headers"]
+        self.fields = fields = dict(self.headers)  # the last of each name
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         query: bytes = scope.get("query_string") or b""
-        root = scope.get("root_path", "").encode()  # where the wrapped app is mounted (ASGI: part of the path)
-        self.raw_path = path[len(root) :] if root and path.startswith(root) else path
+        root = scope.get("root_path", "")  # where the wrapped app is mounted (ASGI: part of the path)
+        self.raw_path = path[len(root.encode()) :] if root and path.startswith(root.encode()) else path
         self.raw_target = path + b"?" + query if query else path
         self.peer: str | None = scope["client"][0] if scope.get("client") else None
-        length = chunked = None
-        self.client_request_id: str | None = None
-        self.traceparent = self.tracestate = b""
-        for name, value in self.headers:
-            if name == b"content-length":
-                length = value
-            elif name == b"transfer-encoding":
-                chunked = value
-            elif name in (b"x-client-request-id", b"x-request-id"):
-                self.client_request_id = _short(value)
-            elif name == b"traceparent":
-                self.traceparent = value
-            elif name == b"tracestate":
-                self.tracestate = value
+        length = fields.get(b"content-length")
         self.content_length = int(length) if length is not None and length.isdigit() and len(length) < 16 else None
-        self.has_body = bool(self.content_length) or chunked is not None
-        # rung by rung
-        self.admitted = False
-        self.held = 0
+        self.has_body = bool(self.content_length) or b"transfer-encoding" in fields
         self.body_read = not self.has_body
-        self.max_bytes = 0  # of a body that streams through; 0 = not counted
-        self.body: bytes | None = None  # set = this is what the wrapped app receives
-        self.bytes_in = 0
-        self.caller: Caller | None = None
-        self.vendor: Vendor = "openai"
-        self.dialect: Dialect | None = None
-        self.route: Route | None = None
-        self.calls: tuple[Call, ...] = ()
-        self.seen: Observation | None = None
-        self.fold: Fold | None = None  # and what the calls in those lines look like
-        self.lines: Any = None  # folds the lines of an upload as they stream through
-        self.policy: Policy | None = None
-        self.now = 0
-        self.facts: Facts | None = None
-        self.verdict: Verdict | None = None
-        self.ruled: Ruled | None = None
-        self.drawn: Drawn | None = None
-        self.trace: Trace | None = None
-        # the answer
-        self.added: Headers = []  # headers that we add to the answer, replacing those of the same name
-        self.meter: Meter | None = None
-        self.hider: Hider | None = None
-        self.answer = Answer()
-        self.status = 0
-        self.upstream_status = 0
-        self.upstream_request_id: str | None = None
-        self.relayed = False  # the wrapped app has been called
-        self.finished = False
-        self.on_head: Callable[[Exchange], None] | None = None  # called when the answer has begun
-        self.bytes_out = 0
-        self.asked = 0  # perf_counter_ns when the wrapped app was called
-        self.head_at = 0  # perf_counter_ns of the answer's head
-        self.first_byte = 0  # perf_counter_ns of the answer's first body byte
-        self.refusal: Refusal | None = None
-        self.end: End | None = None
-        self.error = ""
         self.timings: dict[str, int] = {}
+
+    @property
+    def client_request_id(self) -> str | None:
+        """The id that the caller gave his request, if it is fit for a record."""
+        fields = self.fields
+        found = fields.get(b"x-client-request-id") or fields.get(b"x-request-id")
+        return _short(found) if found is not None else None
 
     @property
     def readings(self) -> tuple[Reading, ...]:
@@ -117,7 +114,9 @@ class Exchange:
 
     def header(self, name: bytes) -> bytes:
         """The first value of a request field; empty where there is none."""
-        return next((value for found, value in self.headers if found == name), b"")
+        if name not in self.fields:
+            return b""
+        return next(value for found, value in self.headers if found == name)
 
     async def gone(self) -> None:
         """Returns when the client has left. Only where nothing of the request's body is left to come."""
@@ -173,37 +172,28 @@ class Exchange:
             return message
         if self.on_head is not None:
             self.on_head(self)
-        headers = list(message.get("headers", ()))
-        content_type = coding = b""
-        seen = set()
-        for name, value in headers:
-            lower = name.lower()
-            seen.add(lower)
-            if lower == b"content-type":
-                content_type = value
-            elif lower == b"content-encoding":
-                coding = value
-            elif lower in (b"x-request-id", b"request-id") and self.end is None:
-                self.upstream_request_id = _short(value)
+        headers = message.get("headers", ())
+        fields = {name.lower(): value for name, value in headers}
+        content_type, coding = fields.get(b"content-type", b""), fields.get(b"content-encoding", b"")
+        given = fields.get(b"x-request-id", fields.get(b"request-id"))
         if self.end is None:
             self.upstream_status = self.status
+            if given is not None:
+                self.upstream_request_id = _short(given)
         if self.meter is not None:
             self.meter.start(self.status, content_type, coding)
-        if self.hider is not None:
-            plain = content_type.startswith(b"text/event-stream") and coding in (b"", b"identity")
-            if not plain:
-                self.hider = None
+        if self.hider is not None and not (
+            content_type.startswith(b"text/event-stream") and coding in (b"", b"identity")
+        ):
+            self.hider = None
         ours = {name for name, _ in self.added}
-        kept = [pair for pair in headers if pair[0].lower() not in ours]
         if self.hider is not None:
-            kept = [pair for pair in kept if pair[0].lower() != b"content-length"]
-        for name in (b"x-request-id", b"request-id"):
-            if name in seen:
-                break
-        else:
-            name = b"request-id" if self.vendor == "anthropic" else b"x-request-id"
-            kept.append((name, self.id.encode()))
-        return {**message, "headers": kept + self.added}
+            ours.add(b"content-length")
+        kept = list(headers) if ours.isdisjoint(fields) else [pair for pair in headers if pair[0].lower() not in ours]
+        if given is None:
+            kept.append((b"request-id" if self.vendor == "anthropic" else b"x-request-id", self.id.encode()))
+        kept += self.added
+        return {**message, "headers": kept}
 
 
 def _short(value: bytes) -> str | None:

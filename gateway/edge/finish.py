@@ -74,7 +74,7 @@ async def answer(x: Exchange, refusal: Refusal) -> None:
     headers.append((b"date", formatdate(usegmt=True).encode()))  # our answer: RFC 9110 section 6.6.1
     if refusal.close:
         headers.append((b"connection", b"close"))
-    await x.send({"type": "http.response.start", "status": refusal.status, "headers": headers + x.added})
+    await x.send({"type": "http.response.start", "status": refusal.status, "headers": [*headers, *x.added]})
     await x.send({"type": "http.response.body", "body": body, "more_body": False})
 
 

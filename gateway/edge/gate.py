@@ -47,7 +47,7 @@ class Gate:
         """The life of a request, top to bottom. Every rung is one call."""
         core = self.core
         x.policy = core.policy
-        x.vendor = dialects.vendor_of(x.raw_path.decode("latin-1"), [name for name, _ in x.headers])
+        x.vendor = dialects.vendor_of(x.raw_path.decode("latin-1"), x.fields)
         try:
             core.admission.enter(x)  # 1 accept
             self._trace(x)
@@ -79,16 +79,18 @@ class Gate:
                 await self._settle(x)
 
     def _trace(self, x: Exchange) -> None:
-        core = self.core
+        core, fields = self.core, x.fields
         untrusted = core.untrusted(x.peer)
-        x.trace = core.tracer.begin(x.traceparent, x.tracestate)
-        headers = [
-            pair
-            for pair in x.headers
-            if pair[0] not in TRACE_FIELDS
-            and not (untrusted and pair[0].replace(b"_", b"-") in untrusted)
-            and not internal(pair[0])
-        ]
+        x.trace = core.tracer.begin(fields.get(b"traceparent", b""), fields.get(b"tracestate", b""))
+        headers = x.headers.copy()
+        if untrusted or not TRACE_FIELDS.isdisjoint(fields) or any(map(internal, fields)):
+            headers = [
+                pair
+                for pair in headers
+                if pair[0] not in TRACE_FIELDS
+                and not (untrusted and pair[0].replace(b"_", b"-") in untrusted)
+                and not internal(pair[0])
+            ]
         headers.append((b"traceparent", x.trace.header()))
         if x.trace.state:
             headers.append((b"tracestate", x.trace.state))
@@ -106,7 +108,7 @@ class Gate:
             x.parse(self.core)
             return
         scope = x.scope
-        agent, prints = x.header(b"user-agent"), self.core.prints
+        agent, prints = x.fields.get(b"user-agent", b""), self.core.prints
         found = dialects.match(scope["method"], canonical(x.raw_path))
         if found is None:
             x.route = dialects.OPAQUE[x.vendor]

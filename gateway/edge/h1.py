@@ -229,6 +229,11 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
         self._wake()
 
+    @property
+    def streams(self) -> bool:
+        """Whether an iterated body is, or was, written for this exchange: then `end` is to be awaited."""
+        return self._pump is not None
+
     async def end(self) -> None:
         """Waits until nothing of this exchange runs any more."""
         pump = self._pump

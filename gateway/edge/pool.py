@@ -326,6 +326,11 @@ class _Response(UpstreamResponse):
                 raise
         return connection.take(answer)
 
+    @property
+    def whole(self) -> bool:
+        answer = self._answer
+        return answer.phase == DONE and not answer.chunks
+
     async def write(self, data: bytes) -> None:
         if self._connection is None or self.status != 101:
             raise UpstreamError("closed", sent=True)
@@ -336,7 +341,8 @@ class _Response(UpstreamResponse):
         if connection is not None:
             self._connection = None
             self._pool.release(connection, self._answer)
-            await connection.end()
+            if connection.streams:
+                await connection.end()
 
     def __del__(self) -> None:
         if self._connection is not None:

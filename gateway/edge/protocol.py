@@ -196,7 +196,7 @@ class GaugerHttpProtocol(HttpToolsProtocol):
             keep_alive=version == "1.1" and self.parser.should_keep_alive(),
         )
         self.cycle = cycle
-        scope["extensions"] = {"gauger.abort": cycle.cut}
+        scope["extensions"] = cycle.extensions
         self._in_head, self._in_body, self._moved, self._raw_bytes = False, True, True, 0
         self._phase = ANSWER  # until `_wait` knows better: a next head has a deadline of its own
         if before is None or before.response_complete:

@@ -92,18 +92,12 @@ class Relay:
         target = path + b"?" + query if query else path
         headers: Headers = scope["headers"]
         vendor = x.vendor if x is not None else vendor_of(path.decode("latin-1"), [name for name, _ in headers])
-        started = False
-
-        async def note(message: Any) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
+        out = _Answering(send)
         try:
             if x is None:  # alone: the gate's checks are ours to make
                 check_target(target)
                 check_head(scope["method"], scope.get("http_version", "1.1"), headers, query)
-            await self._relay(scope, receive, note, vendor, target, headers)
+            await self._relay(scope, receive, out, vendor, target, headers)
         except ClientGone:
             if x is not None:
                 x.end = x.end or "client_abort"
@@ -111,26 +105,26 @@ class Relay:
             if x is not None and x.end is None:
                 x.end = "timeout" if error.kind in TIMEOUTS else "upstream_error"
                 x.error = error.kind
-            if started:
+            if out.started:
                 abort = scope.get("extensions", {}).get("gauger.abort")
                 if abort is not None:
                     abort()
                 raise Aborted(error.kind) from None
             await answer_plainly(vendor, failure(error), x.id if x is not None else ulid(), send)
         except Refusal as refusal:
-            if x is not None or started:
+            if x is not None or out.started:
                 raise
             await answer_plainly(vendor, refusal, ulid(), send)
 
     async def _relay(
-        self, scope: Scope, receive: Receive, send: Send, vendor: Vendor, target: bytes, headers: Headers
+        self, scope: Scope, receive: Receive, out: "_Answering", vendor: Vendor, target: bytes, headers: Headers
     ) -> None:
         upstream = self.upstreams[vendor]
         up, length, chunked, host = upward(headers, judged=scope.get("gauger") is not None)
         if self.credentials.mode == "replace":
             target = self.credentials.apply(vendor, up, target)
         body: bytes | AsyncIterator[bytes] | None = None
-        watch = _Watch(receive)
+        watch = _Watch(scope, receive)
         if length or chunked:
             message = await receive()
             if message["type"] != "http.request":
@@ -146,17 +140,19 @@ class Relay:
         method: str = scope["method"]
         async with watch:
             if isinstance(body, bytes | None):
-                watch.begin()
+                watch.begin(read=True)
             response = await upstream.send(
                 method.encode("ascii"), target, up, body, length, host=host if self.preserve_host else None
             )
+            send = out.send
             try:
+                out.started = True
                 await send({"type": "http.response.start", "status": response.status, "headers": downward(response)})
-                while (block := await response.read()) is not None:
+                while (block := await response.read()) is not None and not response.whole:
                     await send({"type": "http.response.body", "body": block, "more_body": True})
             finally:
                 await response.aclose()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send({"type": "http.response.body", "body": block or b"", "more_body": False})
 
     async def aclose(self) -> None:
         """Closes every connection to the upstreams."""
@@ -175,14 +171,28 @@ class Relay:
             await send({"type": "websocket.close", "code": 1002})
 
 
+class _Answering:
+    """The answer's channel, and whether anything was said on it."""
+
+    __slots__ = ("send", "started")
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self.started = False
+
+
 class _Watch:
     """Cancels the block when the client leaves, and turns that into ClientGone.
 
     While a request body is streaming, its reader sees the client leave, and two readers of one channel would steal
     each other's messages: so the watch begins when the reader is done, or has been stopped by an early answer.
+    Our own server calls back (`gauger.watch`); of any other a task asks.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    __slots__ = ("_ask", "_gone", "_main", "_receive", "_task")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._ask: Callable[[Callable[[], None] | None], bool] | None = scope.get("extensions", {}).get("gauger.watch")
         self._receive = receive
         self._gone = False
         self._main: asyncio.Task[Any] | None = None  # whoever is in the block
@@ -191,24 +201,37 @@ class _Watch:
     async def __aenter__(self) -> None:
         self._main = asyncio.current_task()
 
-    def begin(self) -> None:
-        """From here on the channel is ours. Nothing happens outside the block, or the second time."""
-        if self._main is not None and self._task is None:
-            self._task = asyncio.create_task(self._watch(self._main))
+    def begin(self, *, read: bool) -> None:
+        """From here on the channel is ours. Nothing happens outside the block, or the second time.
 
-    async def _watch(self, main: "asyncio.Task[Any]") -> None:
+        `read`: there is nothing of a body left in it.
+        """
+        if self._main is None or self._task is not None:
+            return
+        if not read or self._ask is None:
+            self._task = asyncio.create_task(self._watch())
+        elif not self._ask(self._left):
+            self._left()
+
+    async def _watch(self) -> None:
         try:
             while (await self._receive())["type"] != "http.disconnect":
                 pass  # the rest of an upload that the model server did not want
         except Refusal:
             return  # it is over our bound as well, and answered already: it is not read to its end
-        self._gone = True
-        main.cancel()
+        self._left()
+
+    def _left(self) -> None:
+        if self._main is not None:
+            self._gone = True
+            self._main.cancel()
 
     async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: object) -> None:
         main, self._main = self._main, None
         if self._task is not None:
             self._task.cancel()
+        elif self._ask is not None:
+            self._ask(None)
         if self._gone and kind is asyncio.CancelledError and main is not None and main.uncancel() <= 0:
             raise ClientGone
 
@@ -218,7 +241,7 @@ def _is_key(name: bytes) -> bool:
     return unquote_to_bytes(name.replace(b"+", b" ")) in QUERY_KEYS
 
 
-async def _stream(first: bytes, receive: Receive, done: Callable[[], None]) -> AsyncIterator[bytes]:
+async def _stream(first: bytes, receive: Receive, done: Callable[..., None]) -> AsyncIterator[bytes]:
     """The request's body as it comes; `done` is called when it is read, or no longer wanted, but not if it failed."""
     try:
         if first:
@@ -230,13 +253,13 @@ async def _stream(first: bytes, receive: Receive, done: Callable[[], None]) -> A
                 raise ClientGone
             more = message.get("more_body", False)
             if not more:
-                done()
+                done(read=True)
             if chunk := message.get("body", b""):
                 yield chunk
     except (ClientGone, Refusal):
         raise
     except BaseException:
-        done()
+        done(read=False)
         raise
 
 

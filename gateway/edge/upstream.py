@@ -204,6 +204,12 @@ class UpstreamResponse(ABC):
         the break were read. Cancelled while waiting, it ends the exchange.
         """
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of the answer has been read and it ended well: `read` would give None at once. False may be said
+        of one that is."""
+        return False
+
     async def write(self, data: bytes) -> None:
         """Of an answer 101: bytes to the server; returns when they have left. One call at a time, beside a `read`.
 

@@ -65,6 +65,7 @@ def _search(entries: Sequence[bytes]) -> Callable[[bytes], list[tuple[int, int, 
 
 CUTS, WIDE_CUTS = _search(ENDS), _search(ENDS + WIDE_ENDS)
 DOUBLE = _search((b"  ",))
+BLANKS_IN_A_ROW = re.compile(rb"  +")
 
 
 def sample(texts: Sequence[str], place: Callable[[bytes], int]) -> str:
@@ -126,9 +127,7 @@ def normal(text: str) -> bytes:
             text = normalize("NFKC", STACK.sub(r"\1", text))
         text = text.lower()
     data = text.encode("utf-8", "surrogatepass").translate(TABLE)
-    while DOUBLE(data):
-        data = data.replace(b"  ", b" ")
-    return data
+    return BLANKS_IN_A_ROW.sub(b" ", data) if DOUBLE(data) else data
 
 
 def whole(text: str, data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from gateway.policy.conditions.expressions import Node
 from gateway.policy.evidence import FEW, FLOOR, HALF, family, interpolate, support, weigher
 from gateway.policy.model import Evidence, ListOf, Scorecard
 from gateway.policy.names import Name
+from gateway.policy.rounding import hundredths
 
 __all__ = ["REQUESTS", "STRONG", "Card", "Scores"]
 
@@ -81,11 +82,11 @@ class Card:
             scores.scores[card.id] = values[self._slot]
             return
         if entity not in card.of:  # it scores something else: a number in the record, missing in conditions
-            scores.scores[card.id] = round(card.prior[card.of[0]], 2)
+            scores.scores[card.id] = hundredths(card.prior[card.of[0]])
             return
         prior = card.prior[entity]
         if self._needs is not None and self._needs(values) is not True:
-            scores.scores[card.id] = round(prior, 2)
+            scores.scores[card.id] = hundredths(prior)
             return
         counted: dict[str, float] = {}
         pieces: dict[str, list[tuple[float, float]]] = {}
@@ -99,7 +100,7 @@ class Card:
             if db:
                 if db > ceiling:
                     db = ceiling
-                counted[name] = round(db, 2)
+                counted[name] = hundredths(db)
                 if kind in pieces:
                     pieces[kind].append((db, ceiling))
                 else:
@@ -115,10 +116,10 @@ class Card:
                 whole = FLOOR if db < FLOOR else db if db < ceiling or own > ceiling else ceiling
             else:
                 whole = family(found, ceiling=ceiling, correlation=correlation)
-            sums[kind] = whole = round(whole, 2)
+            sums[kind] = whole = hundredths(whole)
             total += whole
         strong = [name for name, db in sums.items() if db >= STRONG]
-        values[self._slot] = scores.scores[card.id] = round(total, 2)
+        values[self._slot] = scores.scores[card.id] = hundredths(total)
         values[self._families] = len(strong)
         values[self._corroborated] = len(strong) >= 2 and not WITNESSES.isdisjoint(strong)
         if counted:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from gateway.policy.cards import STRONG, WITNESSES
 from gateway.policy.evidence import Beta, family
 from gateway.policy.model import Evidence, Scorecard
+from gateway.policy.rounding import hundredths
 
 __all__ = ["Reach", "ends", "reach"]
 
@@ -44,15 +45,15 @@ def reach(card: Scorecard, never: Mapping[str, bool] | None = None) -> Reach:
     least_of = {name: _worth(card, name, lines) for name, lines in low.items()}
     priors = [card.prior[entity] for entity in card.of if entity in card.prior]
     return Reach(
-        round(min(priors) + sum(least_of.values()), 2),
-        round(max(priors) + sum(most_of.values()), 2),
+        hundredths(min(priors) + sum(least_of.values())),
+        hundredths(max(priors) + sum(most_of.values())),
         tuple(name for name, worth in most_of.items() if worth >= STRONG),
     )
 
 
 def _worth(card: Scorecard, name: str, lines: list[tuple[float, float]]) -> float:
     kind = card.families[name]
-    return round(family(lines, ceiling=kind.ceiling, correlation=kind.correlation), 2)
+    return hundredths(family(lines, ceiling=kind.ceiling, correlation=kind.correlation))
 
 
 def ends(line: Evidence) -> tuple[float, float]:

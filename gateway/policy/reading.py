@@ -11,8 +11,8 @@ from gateway.policy.conditions.compiler import function
 from gateway.policy.conditions.emit import Emitter, Slots
 from gateway.policy.facts import Inputs, OfSlab, Row
 from gateway.policy.names import Name
-from gateway.policy.rounding import thousandths
-from gateway.policy.templates import filled
+from gateway.policy.rounding import TO_THOUSANDTHS
+from gateway.policy.templates import filled, filled_value
 from gateway.signals import Count, Share, generating
 
 __all__ = ["values_of"]
@@ -23,7 +23,7 @@ BEGIN = """
 slab = inputs.slab
 counts = slab.counts
 generating = slab.generating
-requests = thousandths(generating)
+requests = ROUNDED
 """
 COUNT = "VALUE = counts[AT]"
 SHARE = "VALUE = counts[AT] / counts[OF] if counts[OF] else None"
@@ -36,19 +36,18 @@ else:
 SHARE_OF_ALL = """
 VALUE = counts[AT]
 if VALUE:
-    VALUE = thousandths(VALUE / generating)
+    VALUE = ROUNDED
 """
 ROUND = """
 if VALUE:
-    VALUE = thousandths(VALUE)
+    VALUE = ROUNDED
 """
 
 
 def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) -> Callable[[Inputs], Values]:
     """One value a slot, readings rounded to 0.001; None = missing, or a score, which is not there yet."""
     emit = Emitter(slots, names, {})
-    thousandths_ = emit.bind(thousandths, thousandths)
-    body = filled(f"inputs = values\n{BEGIN}", thousandths=thousandths_)
+    body = filled(f"inputs = values\n{BEGIN}", ROUNDED=rounded("generating"))
     results: list[ast.expr] = []
     shares: list[ast.stmt] = []
     none: list[ast.stmt] = []
@@ -62,7 +61,9 @@ def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) 
             results.append(ast.Name("requests", ast.Load()))
             continue
         if isinstance(read, Share) and read.of is None:
-            shares += filled(SHARE_OF_ALL, VALUE=value, AT=ast.Constant(read.hits), thousandths=thousandths_)
+            shares += filled(
+                SHARE_OF_ALL, VALUE=value, AT=ast.Constant(read.hits), ROUNDED=rounded(f"{value} / generating")
+            )
             none += filled("VALUE = None", VALUE=value)
             results.append(ast.Name(value, ast.Load()))
             continue
@@ -75,9 +76,14 @@ def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) 
         else:
             body += filled("VALUE = get(inputs)", VALUE=value, get=emit.bind(get, name))
         if names[name].level == "reading" and names[name].kind == "number":
-            body += filled(ROUND, VALUE=value, thousandths=thousandths_)
+            body += filled(ROUND, VALUE=value, ROUNDED=rounded(value))
         results.append(ast.Name(value, ast.Load()))
     if shares:
         body += filled(SHARES_OF_ALL, SHARES=shares, NONE=none)
     body.append(ast.Return(ast.List(results, ast.Load())))
     return cast(Callable[[Inputs], Values], function(emit, "values", body, ()))
+
+
+def rounded(value: str) -> ast.expr:
+    """The nearest whole number of thousandths of an expression of ours."""
+    return filled_value(TO_THOUSANDTHS, X=filled_value(value))

@@ -16,7 +16,7 @@ from gateway.policy.conditions.expressions import Arithmetic, Node
 from gateway.policy.evidence import FEW, FLOOR, HALF, weigher
 from gateway.policy.model import Evidence, ListOf, Scorecard
 from gateway.policy.names import Name
-from gateway.policy.rounding import hundredths
+from gateway.policy.rounding import TO_HUNDREDTHS, hundredths
 from gateway.policy.templates import filled, filled_value
 
 __all__ = ["Scorer", "gathered"]
@@ -55,7 +55,7 @@ if db < LEAST:
 if db:
     if db > CEILING:
         db = CEILING
-    counted[LINE] = hundredths(db)
+    counted[LINE] = ROUNDED
     FOUND.append(db)
     LIFT
 """
@@ -63,7 +63,7 @@ ADD_FOR = """
 if db > 0.0:
     if db > CEILING:
         db = CEILING
-    counted[LINE] = hundredths(db)
+    counted[LINE] = ROUNDED
     FOUND.append(db)
     LIFT
 """
@@ -74,7 +74,8 @@ if db > ORDINARY and db > LIFTED:
 SEGMENT = "db = Y + RISE * (x - X) / RUN"
 GATHER = """
 if FOUND:
-    whole = sums[FAMILY] = hundredths(gathered(FOUND, ORDINARY, CORRELATION, LIFTED))
+    whole = gathered(FOUND, ORDINARY, CORRELATION, LIFTED)
+    whole = sums[FAMILY] = ROUNDED
     if whole >= STRONG:
         strong += 1
         WITNESS
@@ -105,12 +106,12 @@ class Scorer:
             scores.scores[card.id] = values[self._slot]
             return
         if entity not in card.of:
-            scores.scores[card.id] = round(card.prior[card.of[0]], 2)
+            scores.scores[card.id] = hundredths(card.prior[card.of[0]])
             return
         prior = card.prior[entity]
         found = self._run(values)
         if found is None:
-            scores.scores[card.id] = round(prior, 2)
+            scores.scores[card.id] = hundredths(prior)
             return
         counted, sums, strong, witness = found
         total = prior
@@ -216,7 +217,7 @@ class _Writer:
             CEILING=constant(line.ceiling),
             LINE=constant(line.id),
             FOUND=f"found{at}",
-            hundredths=self.emit.bind(hundredths, hundredths),
+            ROUNDED=filled_value(TO_HUNDREDTHS, X="db"),
             LIFT=filled(LIFT, ORDINARY=constant(ordinary), LIFTED=lifted) if line.ceiling > ordinary else [],
         )
 
@@ -234,7 +235,7 @@ class _Writer:
             GATHER,
             FOUND=f"found{at}",
             FAMILY=constant(name),
-            hundredths=self.emit.bind(hundredths, hundredths),
+            ROUNDED=filled_value(TO_HUNDREDTHS, X="whole"),
             gathered=self.emit.bind(gathered, gathered),
             ORDINARY=constant(kind.ceiling),
             CORRELATION=constant(kind.correlation),

@@ -7,14 +7,15 @@ runs on a campaign's row.
 
 Counts are exponentially decayed: a request counts 1 when it comes and 1/e one time constant later, so at a steady pace
 the count over `hour` is the number of requests in an hour, and an account that stops heals by itself. Time never runs
-backwards: a step before the last one happens at the last one's time.
+backwards: a step before the last one happens at the last one's time. Decay comes in steps of a 44th of the half-life,
+at the same moments for all counts, so that most requests have nothing to work off.
 
 The docstring of a signal's module is its card: `gauger signals` prints it. See `Card`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from math import exp
+from math import log
 from typing import ClassVar, Literal, NamedTuple
 
 from gateway.identity import Caller
@@ -24,6 +25,8 @@ __all__ = [
     "DAY",
     "GENERATES",
     "HOUR",
+    "GRID",
+    "HALF",
     "SPANS",
     "WEEK",
     "Ended",
@@ -49,6 +52,11 @@ DAY = 24 * HOUR
 WEEK = 7 * DAY
 SPANS: dict[str, int] = {"hour": HOUR, "day": DAY, "week": WEEK}
 """Name of a reading's first part -> time constant in µs (half-life = 0.69 of it). Counters over `ever` don't decay."""
+
+STEPS = 44  # in which a count decays to its half
+GRID: dict[int, int] = {span: int(span * log(2.0) / STEPS) for span in SPANS.values()}
+"""Time constant -> µs between two steps. Half-lives are whole numbers of steps, and so exact."""
+HALF: float = 0.5 ** (1.0 / STEPS)  # what a step leaves
 
 GENERATES = frozenset({"chat", "text_completion", "generate_content", "batch"})
 """Operations whose answer a model writes."""
@@ -252,7 +260,13 @@ def faded(slab: Slab, stamp: int, span: int) -> float:
 def left(slab: Slab, stamp: int, span: int) -> float:
     """What is left of a count that a sketch last touched at a stamp."""
     last, now = slab.times[stamp], slab.now
-    return exp((last - now) / span) if 0 < last < now else 1.0
+    return decayed(last, now, span) if 0 < last < now else 1.0
+
+
+def decayed(before: int, now: int, span: int) -> float:
+    """What is left at `now` of a count of `before` (µs), of this time constant: a step at each moment of a grid."""
+    step = GRID[span]
+    return HALF ** (now // step - before // step)
 
 
 def worthwhile(seen: Observation, end: Ended) -> bool:

@@ -67,13 +67,13 @@ class Served:
         hour = self._turn(now)
         marks = self._marks
         for piece in asked:
-            place = self._find(*self._at(piece))
+            place = self._find(piece)
             if place >= 0 and marks[place] & COMMON < COMMON:
                 marks[place] += 1
         for piece in pieces:
-            row, tag = self._at(piece)
-            place = self._find(row, tag)
+            place = self._find(piece)
             if place < 0:
+                row, tag = self._at(piece)
                 place = self._room(row)
                 self._tags[place * TAG : place * TAG + TAG] = tag
                 answers = 0
@@ -107,16 +107,18 @@ class Served:
         return returned, seen.said != 0 and self._answers(seen.said) > 0
 
     def _answers(self, piece: int) -> int:
-        place = self._find(*self._at(piece))
+        place = self._find(piece)
         return self._marks[place] & COMMON if place >= 0 else 0
 
     def _at(self, piece: int) -> tuple[int, bytes]:
         rest, row = divmod(piece, self._rows)
         return row, (rest % TAGS + 1).to_bytes(TAG, "little")
 
-    def _find(self, row: int, tag: bytes) -> int:
-        """The place in this row where a piece of the last day with this tag is; -1 where there is none."""
+    def _find(self, piece: int) -> int:
+        """The place where a piece of the last day is; -1 where it is none."""
         tags = self._tags
+        rest, row = divmod(piece, self._rows)
+        tag = (rest % TAGS + 1).to_bytes(TAG, "little")
         start = row * (PLACES * TAG)
         end = start + PLACES * TAG
         at = tags.find(tag, start, end)

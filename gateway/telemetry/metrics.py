@@ -202,12 +202,16 @@ class Metrics(Collector):
         """
         route, provider = self._routes[route], self._providers[provider]
         self._requests[route, provider, self._actions[action], _CLASSES.get(status // 100, "none")] += 1
-        self._whole[route, "true" if stream else "false"].observe(total)
+        whole = self._whole[route, "true" if stream else "false"]
+        whole.counts[bisect_left(LONG, total)] += 1
+        whole.total += total
         if phases:
             timed = self._phases
             for name, spent in phases.items():
-                if name in timed:
-                    timed[name].observe(spent)
+                found = timed.get(name)
+                if found is not None:
+                    found.counts[bisect_left(SHORT, spent)] += 1
+                    found.total += spent
         if upstream is not None:
             self._upstream[provider,].observe(upstream)
         if first_chunk is not None:

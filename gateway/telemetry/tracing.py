@@ -4,7 +4,6 @@ Without spans a request costs one read of random bytes. With them, one server sp
 ids are the ones in the header that the upstream sees and in the record. Source: W3C Trace Context, levels 1 and 2.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import msgspec
 
 from gateway.errors import Mistake
 from gateway.ledger.mapping import attributes
+from gateway.telemetry.ids import entropy
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -161,7 +161,7 @@ class Tracer:
 def _fresh_ids() -> str:
     """48 random hex digits, of which neither the first 32 nor the last 16 are all zero."""
     while True:
-        fresh = os.urandom(24).hex()
+        fresh = entropy(24).hex()
         if fresh[:32] != "0" * 32 and fresh[32:] != "0" * 16:
             return fresh
 

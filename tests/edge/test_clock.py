@@ -52,3 +52,18 @@ def test_it_never_runs_backwards_whatever_the_wall_clock_does(steps: list[tuple[
         now = clock.now()
         assert before <= now <= start + total / 1000 * (1 + SLEW) + 1
         before = now
+
+
+def test_a_clock_that_is_ahead_goes_slower_however_often_it_is_asked() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.wall -= SECOND
+    hands.pass_(SECOND)
+    before = clock.now()
+    for _ in range(2000):
+        hands.pass_(5_000_000)
+        now = clock.now()
+        assert 0 <= now - before <= 5000
+        before = now
+    assert abs(before * 1000 - hands.wall) < SECOND // 50  # ten seconds on, the second is worked off
+    assert abs(clock.skew) < 0.2

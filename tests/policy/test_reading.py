@@ -55,8 +55,8 @@ def test_the_record_holds_what_is_there_in_the_order_of_the_policy() -> None:
     names = ("greedy_share", "hour.requests", "elicitation_share", "day.requests")
     for requests, told, hour in (
         (0, names[1::2], 0.0),
-        (1, names, 0.999),
-    ):  # five seconds of it have passed: e^(-5/3600)
+        (1, names, 0.984),
+    ):  # five seconds of it have passed, and one step of 57 in which it decays
         values = engine.values(Inputs(CALLER, ask(3), "", T0, T0, grown(requests)))
         readings = engine.readings(values)
         assert tuple(readings) == told
