@@ -141,10 +141,10 @@ async def test_a_model_that_is_silent_is_pinged_and_one_that_is_dead_is_given_up
         ws.transport.pause_reading()
         await ws.wait_closed()
 
-    async with scene(handler, tmp_path) as s:
-        s.relay._tunnel = TunnelBounds(ping=0.1)
+    async with scene(handler, tmp_path, options={"close_timeout": 0.1}) as s:
+        s.relay._tunnel = TunnelBounds(ping=0.06)
         async with s.connect() as ws:
-            await asyncio.sleep(0.5)  # five pings, answered by the library
+            await asyncio.sleep(0.3)  # five pings, answered by the library
             assert ws.state.name == "OPEN"
             await ws.send("die")
             assert await end_of(ws) == (1006, "")

@@ -153,9 +153,9 @@ async def test_pings_are_answered_here_on_both_sides(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_is_silent_is_pinged_and_one_that_is_dead_is_given_up(tmp_path: Path) -> None:
-    async with scene(silent, tmp_path, bounds=Bounds(ping=0.1)) as s:
+    async with scene(silent, tmp_path, bounds=Bounds(ping=0.06)) as s:
         async with s.connect() as ws:
-            await asyncio.sleep(0.5)  # five pings, answered by the library
+            await asyncio.sleep(0.3)  # five pings, answered by the library
             assert ws.state.name == "OPEN"
             ws.transport.pause_reading()
             await s.nothing_left("client_abort")
