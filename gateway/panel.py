@@ -211,11 +211,13 @@ class Panel:
     def _share(self, slab: Slab) -> None:
         counts = slab.counts
         slab.generating, slab.generating_day = counts[self._week], counts[self._day]
-        slab.weighty = max(0.0, slab.generating - counts[self._slight])
+        weighty = slab.generating - counts[self._slight]
+        slab.weighty = weighty if weighty > 0.0 else 0.0
         looked = counts[self._looked]
         slab.fresh = counts[self._fresh] / looked if looked else 1.0
         apart = counts[self._apart]
-        slab.novel = min(1.0, counts[self._novel] / apart) if apart else 1.0
+        novel = counts[self._novel] / apart if apart else 1.0
+        slab.novel = novel if novel < 1.0 else 1.0
 
 
 def _drawn(data: bytearray, ask: int, now: int) -> bool:

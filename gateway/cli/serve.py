@@ -80,6 +80,7 @@ async def serve(settings: Settings) -> None:
         def started() -> None:
             gc.collect()
             gc.freeze()  # what is loaded by now lives as long as the process: the collector need not walk it again
+            gc.set_threshold(5_000, 20, 50)  # a request makes a hundred objects that it watches, and leaves no cycle
             identity = core.policy.identity
             if settings.credential == "replace" and not identity.unknown == identity.anonymous == "refuse":
                 why, hint = "anybody's request goes out with your key", "identity: {unknown: refuse, anonymous: refuse}"

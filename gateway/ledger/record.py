@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-ENGINE = 3
+ENGINE = 4
 """Version of the core's arithmetic. Rows of another engine replay to what this one says, and the report says so."""
 
 

@@ -13,7 +13,7 @@ from gateway.policy.facts import Inputs, OfSlab, Row
 from gateway.policy.names import Name
 from gateway.policy.rounding import TO_THOUSANDTHS
 from gateway.policy.templates import filled, filled_value
-from gateway.signals import Count, Share, generating
+from gateway.signals import Count, Share, Weighed, generating
 
 __all__ = ["values_of"]
 
@@ -23,10 +23,16 @@ BEGIN = """
 slab = inputs.slab
 counts = slab.counts
 generating = slab.generating
+weighty = slab.weighty
 requests = ROUNDED
 """
 COUNT = "VALUE = counts[AT]"
 SHARE = "VALUE = counts[AT] / counts[OF] if counts[OF] else None"
+WEIGHTY = """
+VALUE = counts[AT]
+if VALUE < weighty:
+    VALUE = weighty
+"""
 SHARES_OF_ALL = """
 if generating:
     SHARES
@@ -71,6 +77,8 @@ def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) 
             body += filled(COUNT, VALUE=value, AT=ast.Constant(read.at))
         elif isinstance(read, Share):
             body += filled(SHARE, VALUE=value, AT=ast.Constant(read.hits), OF=ast.Constant(read.of))
+        elif (weighed := whole_of(read)) is not None:
+            body += filled(WEIGHTY, VALUE=value, AT=ast.Constant(weighed.hits))
         elif read is not None:
             body += filled("VALUE = read(slab)", VALUE=value, read=emit.bind(read, name))
         else:
@@ -82,6 +90,12 @@ def values_of(slots: Slots, names: Mapping[str, Name], rows: Mapping[str, Row]) 
         body += filled(SHARES_OF_ALL, SHARES=shares, NONE=none)
     body.append(ast.Return(ast.List(results, ast.Load())))
     return cast(Callable[[Inputs], Values], function(emit, "values", body, ()))
+
+
+def whole_of(read: object) -> Weighed | None:
+    """The reading of which this one is the whole: the requests that a weighed share is of."""
+    owner = getattr(read, "__self__", None)
+    return owner if isinstance(owner, Weighed) and read == owner.of else None
 
 
 def rounded(value: str) -> ast.expr:

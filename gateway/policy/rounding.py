@@ -3,7 +3,7 @@
 `round` goes through decimal text. Here a number is scaled, and 1.5 * 2^52 is added and taken away, which rounds to a
 whole number (IEEE 754, half to even); a whole number divided by 100 is the float next to that decimal, as reading its
 text would give it. So the result is what `round` gives, but where the scaled number lies within its last bit of the
-middle between two whole numbers: there the scaled number decides. From 2^42 on, larger than any count in use, a last
+middle between two whole numbers: there the scaled number decides. From 2^41 on, larger than any count in use, a last
 digit may be lost. The same operations give the same bits on every machine, so replay is exact. `TO_HUNDREDTHS` and
 `TO_THOUSANDTHS` are the same as text, for functions that are compiled: a number stands where `X` does.
 """

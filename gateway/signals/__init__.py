@@ -224,7 +224,8 @@ class Weighed:
 
     def of(self, slab: Slab) -> float:
         """The requests that it is a share of, never fewer than its hits."""
-        return max(slab.weighty, slab.counts[self.hits])
+        hits = slab.counts[self.hits]
+        return slab.weighty if slab.weighty > hits else hits
 
 
 def weighed(name: str, doc: str, words: str, hits: int) -> Read:

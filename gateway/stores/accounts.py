@@ -96,7 +96,10 @@ class MemoryAccounts:
     def update(self, account: str, transition: Callable[[AccountState], tuple[AccountState, T]]) -> T:
         """Replaces an account's state by what `transition` returns. If it raises, the old state stays."""
         place, before = self._find(account)
-        after, result = transition(self._lasting(account, before or EMPTY))
+        state = before or EMPTY
+        if self._sanctions or self._unproven:
+            state = self._lasting(account, state)
+        after, result = transition(state)
         if not after.proven:
             rank = PROBATION
         elif before is None or place == PROBATION or _due(before, after):
@@ -127,10 +130,11 @@ class MemoryAccounts:
 
     def _find(self, account: str) -> tuple[int, AccountState | None]:
         """The table that an account is in, and its state; None where nothing is remembered."""
-        for place, table in enumerate(self._tables):
-            found = table.get(account)
-            if found is not None:
-                return place, found
+        place = 0
+        for table in self._tables:
+            if account in table:
+                return place, table[account]
+            place += 1
         return PROBATION, None
 
     def _lasting(self, account: str, state: AccountState) -> AccountState:
