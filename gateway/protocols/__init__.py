@@ -17,10 +17,10 @@ from gateway.usage import Usage
 from gateway.wire.clamps import clamp_edits
 from gateway.wire.json import edit
 from gateway.wire.meters import Body, counted
+from gateway.wire.refrain import Refrain
 from gateway.wire.spoken import Spoken
 
 __all__ = [
-    "MAX_BIAS",
     "Answer",
     "Call",
     "Dialect",
@@ -34,16 +34,10 @@ __all__ = [
     "Path",
     "Reader",
     "Route",
-    "biased",
-    "is_json",
-    "member",
     "openai_path",
-    "thinks",
-    "user_of",
 ]
 
 MAX_NAME = 256  # characters of a model or an id in an answer
-MAX_BIAS = 1024  # token ids of a logit bias; OpenAI takes 300
 MAX_REASON = 64  # characters of a finish reason
 MAX_ENDS = 1024  # choices whose finish reason is kept
 PREFIXES = frozenset(("", "/v1", "/openai/v1", "/openai", "/api/v1", "/v1beta/openai"))
@@ -241,7 +235,9 @@ class Reader(Meter):
         self._id: str | None = None
         self._finish: dict[int, str] = {}
         self._status = 0
-        self._body = Body(self.event, self.document, self.key)
+        self._body = Body(self._next, self.document, self.key)
+        self._refrain = Refrain()
+        self._visible: list[str] | None = None  # what the event that is read was seen to say
 
     @abstractmethod
     def event(self, name: str, data: bytes) -> None:
@@ -250,6 +246,26 @@ class Reader(Meter):
     @abstractmethod
     def document(self, value: Json) -> None:
         """The answer's JSON document."""
+
+    def _next(self, name: str, data: bytes) -> None:
+        """The next event: most are like the one before but for their words."""
+        refrain, spoken = self._refrain, self.spoken
+        text = refrain.text(name, data)
+        if text is not None:
+            self.characters += len(text) if text.isascii() else ceil(len(text) * WIDE)
+            if spoken is not None and refrain.at is not None:
+                spoken.add(refrain.at, text)
+            return
+        visible: list[str] = []
+        self._visible = visible
+        if spoken is not None:
+            spoken.last = None
+        self.event(name, data)
+        self._visible = None
+        if len(visible) == 1:
+            added = spoken.last if spoken is not None else None
+            if added is None or added[1] == visible[0]:
+                refrain.learn(name, data, visible[0], None if added is None else added[0])
 
     def keep(self) -> None:
         self.spoken = Spoken()
@@ -287,7 +303,9 @@ class Reader(Meter):
     def seen(self, *pieces: object) -> None:
         """Counts visible text; what is no text counts nothing."""
         for piece in pieces:
-            if isinstance(piece, str):  # in scripts where a character is a word, it is a token too
+            if isinstance(piece, str) and piece:  # in scripts where a character is a word, it is a token too
+                if self._visible is not None:
+                    self._visible.append(piece)
                 self.characters += len(piece) if piece.isascii() else ceil(len(piece) * WIDE)
 
     def _total(self, complete: bool) -> Usage:
@@ -363,34 +381,3 @@ def openai_path(path: str, leaf: str) -> tuple[str, str | None] | None:
     if deployment != prefix and deployment and "/" not in deployment:
         return f"{DEPLOYMENTS}{{model}}{leaf}", deployment
     return None
-
-
-def biased(value: Json) -> tuple[int, ...]:
-    """The token ids of a `logit_bias` (token id, as text, -> bias); what is no token id is left out."""
-    if type(value) is not dict:
-        return ()
-    return tuple([int(key) for key in value if len(key) < 10 and key.isascii() and key.isdigit()][:MAX_BIAS])
-
-
-def member(value: Json, name: str) -> Json:
-    """A field of what may be no object; None where it isn't one."""
-    return value.get(name) if type(value) is dict else None
-
-
-def thinks(effort: Json) -> bool:
-    """Whether an OpenAI body's effort is one at which the model reasons."""
-    return type(effort) is str and effort not in ("", "none", "minimal")
-
-
-def is_json(wanted: Json) -> bool:
-    """Whether a response format asks for JSON."""
-    return member(wanted, "type") in ("json_object", "json_schema")
-
-
-def user_of(body: Mapping[str, Json]) -> str:
-    """The end user whom an OpenAI body names; "" where it names none. It is hashed before anything is kept of it."""
-    for name in ("safety_identifier", "user"):
-        value = body.get(name)
-        if type(value) is str and value:
-            return value
-    return ""

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import Answer, Call, Dialect, Json, Meter, Op, Path, Reader, Route, is_json, member
+from gateway.protocols import Answer, Call, Dialect, Json, Meter, Op, Path, Reader, Route
 from gateway.refusals import Vendor
 from gateway.usage import Usage
 from gateway.wire import fields
+from gateway.wire.asked import is_json, member
 from gateway.wire.fields import Names
 from gateway.wire.json import parse
 from gateway.wire.meters import document_in, tokens

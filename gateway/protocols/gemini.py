@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from gateway.errors import Refusal
-from gateway.protocols import Answer, Call, Dialect, Json, Meter, Op, Path, Reader, Route, member, thinks
+from gateway.protocols import Answer, Call, Dialect, Json, Meter, Op, Path, Reader, Route
 from gateway.refusals import Vendor
 from gateway.usage import Usage
 from gateway.wire import fields
+from gateway.wire.asked import member, thinks
 from gateway.wire.fields import Names, Object
 from gateway.wire.json import parse
 from gateway.wire.meters import document_in, tokens

@@ -3,24 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import (
-    Call,
-    Dialect,
-    Hider,
-    Json,
-    Meter,
-    Op,
-    Path,
-    Reader,
-    Route,
-    biased,
-    is_json,
-    openai_path,
-    thinks,
-    user_of,
-)
+from gateway.protocols import Call, Dialect, Hider, Json, Meter, Op, Path, Reader, Route, openai_path
 from gateway.refusals import Vendor
 from gateway.wire import fields
+from gateway.wire.asked import biased, is_json, thinks, user_of
 from gateway.wire.fields import Names
 from gateway.wire.json import edit, parse
 from gateway.wire.meters import document_in, is_usage_only, openai_usage

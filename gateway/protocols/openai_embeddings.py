@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import Call, Dialect, Json, Meter, Op, Path, Reader, Route, openai_path, user_of
+from gateway.protocols import Call, Dialect, Json, Meter, Op, Path, Reader, Route, openai_path
 from gateway.refusals import Vendor
 from gateway.wire import fields
+from gateway.wire.asked import user_of
 from gateway.wire.fields import Names
 from gateway.wire.json import parse
 from gateway.wire.meters import openai_usage

@@ -3,23 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from gateway.protocols import (
-    Call,
-    Dialect,
-    Json,
-    Meter,
-    Op,
-    Path,
-    Reader,
-    Route,
-    is_json,
-    member,
-    openai_path,
-    thinks,
-    user_of,
-)
+from gateway.protocols import Call, Dialect, Json, Meter, Op, Path, Reader, Route, openai_path
 from gateway.refusals import Vendor
 from gateway.wire import fields
+from gateway.wire.asked import is_json, member, thinks, user_of
 from gateway.wire.fields import Names
 from gateway.wire.json import parse
 from gateway.wire.meters import document_in, openai_usage

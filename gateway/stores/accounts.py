@@ -130,11 +130,9 @@ class MemoryAccounts:
 
     def _find(self, account: str) -> tuple[int, AccountState | None]:
         """The table that an account is in, and its state; None where nothing is remembered."""
-        place = 0
-        for table in self._tables:
+        for place, table in enumerate(self._tables):
             if account in table:
                 return place, table[account]
-            place += 1
         return PROBATION, None
 
     def _lasting(self, account: str, state: AccountState) -> AccountState:

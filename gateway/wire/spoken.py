@@ -17,6 +17,7 @@ class Spoken:
     """Takes an answer's texts piece by piece, in any chunking. At most `TEXTS` of them, 5 K characters each."""
 
     def __init__(self) -> None:
+        self.last: tuple[int, str] | None = None  # the number and the piece that were added last
         self._heads: dict[int, str] = {}
         self._tails: dict[int, str] = {}
 
@@ -24,6 +25,8 @@ class Spoken:
         """Text number `at` goes on with this piece; what is no number and no text changes nothing."""
         if not isinstance(piece, str) or not isinstance(at, int):
             return
+        if piece:
+            self.last = (at, piece) if self.last is None else (-1, "")
         heads = self._heads
         head = heads.get(at)
         if head is None:
