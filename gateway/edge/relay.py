@@ -9,7 +9,7 @@ Framing is our own on both sides, so what one side understood is what the other 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import formatdate
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import unquote_to_bytes
 
 from gateway.dialects import vendor_of
@@ -119,12 +119,27 @@ class Relay:
     async def _relay(
         self, scope: Scope, receive: Receive, out: "_Answering", vendor: Vendor, target: bytes, headers: Headers
     ) -> None:
+        async with _Watch(scope, receive) as watch:
+            response = await self._ask(scope, receive, watch, vendor, target, headers)
+            send = out.send
+            try:
+                out.started = True
+                await send({"type": "http.response.start", "status": response.status, "headers": downward(response)})
+                while (block := await response.read()) is not None and not response.whole:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+            finally:
+                await response.aclose()
+            await send({"type": "http.response.body", "body": block or b"", "more_body": False})
+
+    async def _ask(
+        self, scope: Scope, receive: Receive, watch: "_Watch", vendor: Vendor, target: bytes, headers: Headers
+    ) -> UpstreamResponse:
+        """Sends the request on. Its body is held until the answer begins, and not for as long as that takes."""
         upstream = self.upstreams[vendor]
         up, length, chunked, host = upward(headers, judged=scope.get("gauger") is not None)
         if self.credentials.mode == "replace":
             target = self.credentials.apply(vendor, up, target)
         body: bytes | AsyncIterator[bytes] | None = None
-        watch = _Watch(scope, receive)
         if length or chunked:
             message = await receive()
             if message["type"] != "http.request":
@@ -137,22 +152,12 @@ class Relay:
                 body, length = first, len(first)
         elif length == 0:
             body = b""
+        if isinstance(body, bytes | None):
+            watch.begin(read=True)
         method: str = scope["method"]
-        async with watch:
-            if isinstance(body, bytes | None):
-                watch.begin(read=True)
-            response = await upstream.send(
-                method.encode("ascii"), target, up, body, length, host=host if self.preserve_host else None
-            )
-            send = out.send
-            try:
-                out.started = True
-                await send({"type": "http.response.start", "status": response.status, "headers": downward(response)})
-                while (block := await response.read()) is not None and not response.whole:
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
-            finally:
-                await response.aclose()
-            await send({"type": "http.response.body", "body": block or b"", "more_body": False})
+        return await upstream.send(
+            method.encode("ascii"), target, up, body, length, host=host if self.preserve_host else None
+        )
 
     async def aclose(self) -> None:
         """Closes every connection to the upstreams."""
@@ -198,8 +203,9 @@ class _Watch:
         self._main: asyncio.Task[Any] | None = None  # whoever is in the block
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Self:
         self._main = asyncio.current_task()
+        return self
 
     def begin(self, *, read: bool) -> None:
         """From here on the channel is ours. Nothing happens outside the block, or the second time.
