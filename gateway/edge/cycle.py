@@ -90,7 +90,12 @@ class Cycle:
     @property
     def extensions(self) -> dict[str, Any]:
         """What an app may ask of this server beyond ASGI."""
-        return {"gauger.abort": self.cut, "gauger.body": self.whole, "gauger.watch": self.watch}
+        return {
+            "gauger.abort": self.cut,
+            "gauger.body": self.whole,
+            "gauger.push": (self.send, self.push),
+            "gauger.watch": self.watch,
+        }
 
     async def run_asgi(self, app: Any) -> None:
         """Calls the app; a failure is logged by type and place only, because a message may quote the request."""
@@ -193,6 +198,18 @@ class Cycle:
             raise RuntimeError("an answer has one head and one end")
         else:
             self._piece(message.get("body", b""), message.get("more_body", False))
+
+    def push(self, body: bytes) -> bool:
+        """`send` of a piece of the body that is not the last, at once; False: wait in `send` before the next one.
+
+        For who has begun the answer, and whose messages nobody else sees: it stands beside the `send` that it is for.
+        """
+        if self.disconnected:
+            return False
+        if not self.response_started or self.response_complete:
+            raise RuntimeError("an answer has one head and one end")
+        self._piece(body, True)
+        return not self.flow.write_paused
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         if self.waiting_for_100_continue and self.more_body:

@@ -76,6 +76,7 @@ class Exchange:
     refusal: Refusal | None = None
     end: End | None = None
     error = ""
+    _push: Callable[[bytes], bool]
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self.started = perf_counter_ns()
@@ -144,6 +145,24 @@ class Exchange:
         elif message["type"] == "http.disconnect" and not self.finished and self.end is None:
             self.end = "client_abort"
         return message
+
+    @property
+    def sink(self) -> Callable[[bytes], bool] | None:
+        """`push`, where our own server takes pieces of the answer, and nobody between it and us would see them."""
+        send, push = self.scope.get("extensions", {}).get("gauger.push", (None, None))
+        if push is None or self.hider is not None or send != self._send:
+            return None
+        self._push = push
+        return self.push
+
+    def push(self, chunk: bytes) -> bool:
+        """`send` of a piece of the answer's body that is not the last, without waiting; False: wait before the next."""
+        if not self.first_byte:
+            self.first_byte = perf_counter_ns()
+        self.bytes_out += len(chunk)
+        if self.meter is not None:
+            self.meter.feed(chunk)
+        return self._push(chunk)
 
     async def send(self, message: Message) -> None:
         """The wrapped app's send: adds our headers and meters the bytes, which pass unchanged."""

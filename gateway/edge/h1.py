@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from gateway.edge.answer import DONE, HEAD, Answer
-from gateway.edge.upstream import Fault, Headers, UpstreamError
+from gateway.edge.upstream import Fault, Headers, Sink, UpstreamError
 
 __all__ = ["OURS", "Connection", "Owner", "request_head"]
 
@@ -77,11 +77,13 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_drain",
+        "_full",
         "_loop",
         "_owner",
         "_poll",
         "_pump",
         "_since",
+        "_sink",
         "_stalled",
         "_waiter",
         "answer",
@@ -105,6 +107,8 @@ class Connection(asyncio.Protocol):
         self._poll: Any = None
         self._waiter: asyncio.Future[None] | None = None
         self._drain: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None  # what takes the body while somebody waits for it
+        self._full = False  # it has had enough
         self._pump: asyncio.Task[bool] | None = None
         self._since = 0.0  # loop time at which the present silence began
         self._stalled = False  # bytes of the request have not left
@@ -205,14 +209,19 @@ class Connection(asyncio.Protocol):
         if self._pump is not None and not self._pump.done():
             self._pump.cancel()
 
-    async def wait(self) -> None:
-        """Until the answer has got on: its final head, a part of its body, or its end, good or bad, is here."""
+    async def wait(self, sink: Sink | None = None) -> bool:
+        """Until the answer has got on: its final head, a part of its body, or its end, good or bad, is here.
+
+        `sink` takes parts of the body meanwhile; True: it has had enough.
+        """
         self._since = self._loop.time()
         self._waiter = waiter = self._loop.create_future()
+        self._sink, self._full = sink, False
         try:
             await waiter
         finally:
-            self._waiter = None
+            self._waiter = self._sink = None
+        return self._full
 
     def take(self, answer: Answer) -> bytes:
         """All unread body bytes; a server that had to wait goes on."""
@@ -299,10 +308,23 @@ class Connection(asyncio.Protocol):
                 self.transport.abort()
             elif answer.fault is not None:
                 self.fail(answer.fault)
+        elif self._sink is not None and answer.chunks and self._taken(self._sink, answer):
+            return
         if answer.unread > UNREAD_CAP and not self.transport.is_closing():
             self.transport.pause_reading()
         if answer.phase != HEAD:
             self._wake()
+
+    def _taken(self, sink: Sink, answer: Answer) -> bool:
+        """Whether what has come was taken, and whoever waits may wait on."""
+        try:
+            if sink(answer.take()):
+                return True
+            self._full = True
+        except Exception as error:  # noqa: BLE001 - it is raised to whoever reads the answer
+            self.source_error = error
+            self.fail("write")
+        return False
 
     def eof_received(self) -> None:
         answer = self.answer

@@ -29,6 +29,7 @@ from gateway.edge.upstream import (
     Headers,
     Origin,
     PoolBounds,
+    Sink,
     Upstream,
     UpstreamError,
     UpstreamResponse,
@@ -269,7 +270,7 @@ class _Response(UpstreamResponse):
         self._ended = False
         self._lane = lane
 
-    async def read(self) -> bytes | None:
+    async def read(self, sink: Sink | None = None) -> bytes | None:
         if self._ended:
             return None
         if self._lane is None:

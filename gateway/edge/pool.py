@@ -23,6 +23,7 @@ from gateway.edge.upstream import (
     Headers,
     Origin,
     PoolBounds,
+    Sink,
     Upstream,
     UpstreamError,
     UpstreamResponse,
@@ -306,7 +307,7 @@ class _Response(UpstreamResponse):
         self.status = answer.status
         self.headers = answer.headers
 
-    async def read(self) -> bytes | None:
+    async def read(self, sink: Sink | None = None) -> bytes | None:
         answer = self._answer
         connection = self._connection
         if connection is None:
@@ -318,9 +319,10 @@ class _Response(UpstreamResponse):
                 return None
             if answer.fault is not None:
                 await self.aclose()
-                raise UpstreamError(answer.fault, sent=True)
+                raise UpstreamError(answer.fault, sent=True) from connection.source_error
             try:
-                await connection.wait()
+                if await connection.wait(sink):
+                    return b""
             except BaseException:
                 await self.aclose()
                 raise

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.dialects import vendor_of
 from gateway.edge.exchange import Aborted, ClientGone, Exchange, Receive, Scope, Send
-from gateway.edge.upstream import Upstream, UpstreamError, UpstreamResponse
+from gateway.edge.upstream import Sink, Upstream, UpstreamError, UpstreamResponse
 from gateway.errors import Refusal
 from gateway.identity import QUERY_KEYS
 from gateway.refusals import Vendor, render
@@ -125,7 +125,8 @@ class Relay:
             try:
                 out.started = True
                 await send({"type": "http.response.start", "status": response.status, "headers": downward(response)})
-                while (block := await response.read()) is not None and not response.whole:
+                sink = out.sink(scope)
+                while (block := await response.read(sink)) is not None and not response.whole:
                     await send({"type": "http.response.body", "body": block, "more_body": True})
             finally:
                 await response.aclose()
@@ -184,6 +185,14 @@ class _Answering:
     def __init__(self, send: Send) -> None:
         self.send = send
         self.started = False
+
+    def sink(self, scope: Scope) -> Sink | None:
+        """What takes the body's pieces without waiting, where `send` goes straight to a gate of ours, or a server."""
+        x: Exchange | None = scope.get("gauger")
+        if x is not None:
+            return x.sink if self.send == x.send else None
+        send, push = scope.get("extensions", {}).get("gauger.push", (None, None))
+        return push if send == self.send else None
 
 
 class _Watch:

@@ -8,7 +8,7 @@ like one that ended well, and no byte of one answer ever reaches another request
 import ipaddress
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ __all__ = [
     "Headers",
     "Origin",
     "PoolBounds",
+    "Sink",
     "Upstream",
     "UpstreamError",
     "UpstreamResponse",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 Headers = Sequence[tuple[bytes, bytes]]
+Sink = Callable[[bytes], bool]
 Fault = Literal[
     "dns",  # the host's name has no address
     "connect",  # no connection: refused, unreachable, reset
@@ -197,11 +199,15 @@ class UpstreamResponse(ABC):
     headers: list[tuple[bytes, bytes]]
 
     @abstractmethod
-    async def read(self) -> bytes | None:
+    async def read(self, sink: Sink | None = None) -> bytes | None:
         """All body bytes that have arrived since the last call, at least one; None = the answer ended well.
 
         Waits only while there are none. Raises UpstreamError where the answer broke off, after the bytes before
         the break were read. Cancelled while waiting, it ends the exchange.
+
+        While it waits, `sink` may be given bytes of the body as they arrive, never the last ones: a stream then costs
+        no task's turn for each of its pieces. Once the sink says False, which is that it has had enough for now, b"" is
+        returned. A client may leave the sink alone.
         """
 
     @property
