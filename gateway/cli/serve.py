@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import sys
 from contextlib import AsyncExitStack
 from ipaddress import ip_address
 from pathlib import Path
@@ -80,6 +81,7 @@ async def serve(settings: Settings) -> None:
         def started() -> None:
             gc.collect()
             gc.freeze()  # what is loaded by now lives as long as the process: the collector need not walk it again
+            sys.setswitchinterval(0.001)  # s that a thread that reads a large body may keep the loop waiting
             gc.set_threshold(5_000, 20, 50)  # a request makes a hundred objects that it watches, and leaves no cycle
             identity = core.policy.identity
             if settings.credential == "replace" and not identity.unknown == identity.anonymous == "refuse":

@@ -1,12 +1,21 @@
 """The relay alone, on real sockets: bytes pass as soon as they are there, and whoever leaves is noticed."""
 
 import asyncio
+import io
 from pathlib import Path
 
 import pytest
 
+from gateway.accounts import Directory
+from gateway.app import Gate, Relay, build_core
+from gateway.edge.exchange import ASGIApp, Message, Receive, Scope, Send
+from gateway.edge.server import Bounds, make_server
+from gateway.edge.transports import make_upstream
+from gateway.edge.upstream import UpstreamError
+from gateway.settings import Settings
 from tests.edge.evil import Evil, Peer, answer
 from tests.edge.wire import SOON, chunked, relayed, values, wire
+from tests.rig import OPEN_POLICY, policy_of
 
 HOST = b"Host: a\r\n"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -193,3 +202,106 @@ async def test_a_connection_carries_many_requests(tmp_path: Path) -> None:
             whole = await w.exactly(int(values(headers, b"content-length")[0]))
             assert whole == b"POST /%d HTTP/1.1" % number + body
         assert model.connections == 1
+
+
+class Seen:
+    """Middleware that notes the pieces of an answer and makes them upper case."""
+
+    def __init__(self, app: ASGIApp, pieces: list[bytes]) -> None:
+        self.app = app
+        self.pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.body" and message["body"]:
+                self.pieces.append(message["body"])
+                message = {**message, "body": message["body"].upper()}
+            await send(message)
+
+        await self.app(scope, receive, noted)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_middleware_around_the_relay_or_the_gate_sees_every_piece(tmp_path: Path, inside: bool) -> None:
+    """Pieces pass beside `send` only where nobody stands between."""
+    read = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(STREAM)
+        for number in range(4):
+            await peer.write(chunked(b"data: x%d\n\n" % number, end=False))
+            await read.wait()
+            read.clear()
+        await peer.write(b"0\r\n\r\n")
+
+    pieces: list[bytes] = []
+    async with Evil(script) as model:
+        settings = Settings(state_dir=tmp_path, upstream=f"http://127.0.0.1:{model.port}")
+        relay = Relay(settings.upstream, settings)
+        core = build_core(settings, stream=io.BytesIO(), rules=(policy_of(OPEN_POLICY), Directory.empty()))
+        app = Gate(Seen(relay, pieces), core=core) if inside else Seen(Gate(relay, core=core), pieces)
+        async with make_server(app, bounds=Bounds()).listening() as port, wire(f"http://127.0.0.1:{port}") as w:
+            await w.send(b"GET /v1/models HTTP/1.1\r\n", HOST, b"\r\n")
+            await w.head()
+            for number in range(4):
+                assert await w.chunk() == b"DATA: X%d\n\n" % number
+                read.set()
+            assert await w.chunk() == b""
+        await relay.aclose()
+        await core.aclose()
+    assert pieces == [b"data: x%d\n\n" % number for number in range(4)]
+
+
+async def test_a_sink_that_fails_breaks_the_answer_off_and_says_why(tmp_path: Path) -> None:
+    """What takes the pieces is ours; a defect of it is neither the model server's nor swallowed."""
+    going = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(STREAM)
+        await going.wait()
+        await peer.write(chunked(b"one", end=False))
+
+    def broken(piece: bytes) -> bool:
+        raise ValueError("a defect")
+
+    async with Evil(script) as model:
+        upstream = make_upstream(f"http://127.0.0.1:{model.port}", Settings(state_dir=tmp_path))
+        async with await upstream.send(b"GET", b"/", []) as response:
+            asyncio.get_running_loop().call_soon(going.set)
+            with pytest.raises(UpstreamError) as raised:
+                await response.read(broken)
+        assert isinstance(raised.value.__cause__, ValueError)
+        await upstream.aclose()
+
+
+async def test_a_sink_that_has_enough_is_asked_no_more_until_the_next_read(tmp_path: Path) -> None:
+    taken: list[bytes] = []
+    more = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(STREAM)
+        for number in range(3):
+            await more.wait()
+            more.clear()
+            await peer.write(chunked(b"%d" % number, end=False))
+        await peer.write(b"0\r\n\r\n")
+
+    def sink(piece: bytes) -> bool:
+        taken.append(piece)
+        asyncio.get_running_loop().call_soon(more.set)
+        return len(taken) < 2
+
+    async with Evil(script) as model:
+        upstream = make_upstream(f"http://127.0.0.1:{model.port}", Settings(state_dir=tmp_path))
+        async with await upstream.send(b"GET", b"/", []) as response:
+            more.set()
+            assert await response.read(sink) == b""
+            assert taken == [b"0", b"1"]
+            rest = b""
+            while (piece := await response.read()) is not None:
+                rest += piece
+            assert rest == b"2"
+        await upstream.aclose()
