@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run demo test lint evaluate bench lock clean
+.PHONY: help setup dev run demo test lint evaluate bench soak lock clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ evaluate: setup  ## how well the shipped packs tell extraction, on labelled traf
 
 bench: setup     ## what it costs beside nginx, Envoy, LiteLLM and others, in one run (ARGS=--quick, ARGS=setup)
 	@$(BIN)/python -m tests.benchmarks.proxy $(ARGS)
+
+soak: setup      ## half an hour of load with everything that callers do, and what is left of it (ARGS="--minutes 5")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 lock: dev        ## write the lock files anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt
