@@ -209,7 +209,7 @@ class Gate:
 
     async def _refuse(self, x: Exchange, refusal: Refusal, receive: Receive) -> None:
         """Answers in the caller's words, unless an answer has begun: then only the connection can say it."""
-        x.refusal = refusal
+        x.refusal = refusal.with_traceback(None)  # whose frames hold the exchange: a cycle for the collector
         if x.end is None:
             x.end = "refused"
         x.error = x.error or refusal.code
@@ -254,6 +254,7 @@ class Gate:
         core.journal.append(row)
         x.timings["settle"] = perf_counter_ns() - started
         finish.report(core, x, ruled, row)
+        x.scope.pop("gauger", None)  # holds the exchange, and what it has of body and answer: another cycle
 
 
 def _read(

@@ -94,6 +94,7 @@ class GaugerHttpProtocol(HttpToolsProtocol):
             answering.leave()  # uvicorn tells only the latest of pipelined requests
         self.pipeline.clear()
         super().connection_lost(exc)
+        self._answering = self.cycle = None  # type: ignore[assignment]  # a cycle for the collector, with its request
 
     def data_received(self, data: bytes) -> None:
         if self._phase >= LINGER or self._deferred is not None:

@@ -19,6 +19,10 @@ CHARACTERS = 4  # a token; the vendors' own rule of thumb
 OBJECT = re.compile(rb"\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+\}")  # with objects in it, and none in those
 
 
+def _nobody(*_: object) -> None:
+    """Is told, and does nothing."""
+
+
 class Body:
     """An answer's bytes, decoded and handed on: each server-sent event, or the JSON document at its end."""
 
@@ -60,7 +64,14 @@ class Body:
                 del self._kept[:-MAX_TAIL]
 
     def finish(self) -> bool:
-        """The answer has ended: whether it was a whole JSON document."""
+        """The answer has ended, and nothing comes after it: whether it was a whole JSON document."""
+        try:
+            return self._end()
+        finally:  # who is told holds this body: a cycle, which would keep the answer until the collector comes by
+            self._event = self._document = _nobody
+            self._kept = bytearray()
+
+    def _end(self) -> bool:
         sound = self._decoder is not None and self._decoder.finish()
         if self.kind != "document":
             return False

@@ -30,6 +30,7 @@ FRESH = 0.2  # share of requests on a connection of their own
 NEW = 0.02  # share of requests with a key that nobody has seen
 HOT = 0.05  # share of requests of one key: over its limits
 IDLE = 64  # connections kept
+IDLE_FOR = 30.0  # s: the gateway closes them after 75
 AT_ONCE = 512  # requests; those above are left out, and counted
 PATIENCE = 60.0  # s for one request
 SMALL, LARGE = 2048, 32_768
@@ -47,7 +48,7 @@ class Crowd:
         self.kinds: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.failures: Counter[str] = Counter()
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._json = bodies(SMALL, 256)
         self._long = bodies(LARGE, 32)
@@ -105,7 +106,7 @@ class Crowd:
     async def leave(self) -> None:
         """Hangs up all that is idle."""
         while self._idle:
-            _, writer = self._idle.pop()
+            _, _, writer = self._idle.pop()
             await _close(writer)
 
     async def _one(self, kind: str) -> None:
@@ -139,7 +140,7 @@ class Crowd:
         """Asks, reads to the end, and keeps the connection, if it is kept."""
         request = self._request(key, self.dice.choice(choice))
         alone = self.dice.random() < FRESH
-        reader, writer = await self._open() if alone or not self._idle else self._idle.pop()
+        reader, writer = await self._open() if alone else await self._kept()
         kept = False
         try:
             self.asked += 1
@@ -149,9 +150,15 @@ class Crowd:
             self.statuses[status] += 1
         finally:
             if kept and not alone and len(self._idle) < IDLE:
-                self._idle.append((reader, writer))
+                self._idle.append((asyncio.get_running_loop().time(), reader, writer))
             else:
                 await _close(writer)
+
+    async def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The connection that was used last, or a new one; those that have been idle for long are closed."""
+        while self._idle and asyncio.get_running_loop().time() - self._idle[0][0] > IDLE_FOR:
+            await _close(self._idle.pop(0)[2])
+        return self._idle.pop()[1:] if self._idle else await self._open()
 
     async def _slow(self, key: bytes) -> None:
         """Reads four kilobytes at a time with a pause between them, on a small window."""
