@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from gateway.edge.answer import DONE, HEAD, Answer
 from gateway.edge.upstream import Fault, Headers, Sink, UpstreamError
 
-__all__ = ["OURS", "Connection", "Owner", "request_head"]
+__all__ = ["OURS", "Connection", "Owner", "request_head", "truncated"]
 
 UNREAD_CAP = 256 * 1024  # body bytes kept for a slow reader; above it the server has to wait
 
@@ -331,7 +331,7 @@ class Connection(asyncio.Protocol):
         if answer is None:
             self._unasked()
             return
-        answer.end(truncated=self._truncated())
+        answer.end(truncated=truncated(self.transport.get_extra_info("ssl_object")))
         if answer.fault is not None:
             self.fail(answer.fault)
         self._wake()
@@ -361,15 +361,18 @@ class Connection(asyncio.Protocol):
         if self._drain is not None and self.transport.is_closing() and not self._drain.done():
             self._drain.set_result(None)
 
-    def _truncated(self) -> bool:
-        """The TCP stream ended without TLS saying so: anyone on the way can do that (RFC 9112 section 9.8)."""
-        tls = self.transport.get_extra_info("ssl_object")
-        if tls is None:
-            return False
-        try:
-            tls.read(1)
-        except ssl.SSLZeroReturnError:
-            return False
-        except ssl.SSLError:
-            return True
+
+def truncated(tls: Any) -> bool:
+    """A TLS stream ended without TLS saying so: anyone on the way can do that (RFC 9112 section 9.8).
+
+    `tls` is the connection's `ssl.SSLObject`; None = there is no TLS, and its end is TCP's.
+    """
+    if tls is None:
         return False
+    try:
+        tls.read(1)
+    except ssl.SSLZeroReturnError:
+        return False
+    except ssl.SSLError:
+        return True
+    return False

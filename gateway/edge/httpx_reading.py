@@ -10,7 +10,7 @@ import httpx
 from gateway.edge.answer import FIELDS_CAP, HEAD_CAP, KEPT_FOR
 from gateway.edge.upstream import Fault, UpstreamError
 
-__all__ = ["Fields", "checked", "fault_of", "may_have_left", "reusable", "truncated"]
+__all__ = ["Fields", "checked", "fault_of", "may_have_left", "reusable"]
 
 NEVER = float("inf")
 _VERSIONS = (b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2")
@@ -79,19 +79,6 @@ def reusable(transport: httpx.AsyncBaseTransport, tls: Any, *, shared: bool) -> 
         return True
     except ssl.SSLError:
         return False
-    return False
-
-
-def truncated(tls: Any) -> bool:
-    """A TLS stream ended without TLS saying so: anyone on the way can do that (RFC 9112 section 9.8)."""
-    if tls is None:
-        return False
-    try:
-        tls.read(1)
-    except ssl.SSLZeroReturnError:
-        return False
-    except ssl.SSLError:
-        return True
     return False
 
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import httpx
 
-from gateway.edge.h1 import OURS, request_head
-from gateway.edge.httpx_reading import Fields, checked, fault_of, may_have_left, reusable, truncated
+from gateway.edge.h1 import OURS, request_head, truncated
+from gateway.edge.httpx_reading import Fields, checked, fault_of, may_have_left, reusable
 from gateway.edge.lanes import Lane, Lanes, Make
 from gateway.edge.pool import BODY_EXPECTED, REPEATABLE, SLICE
 from gateway.edge.upstream import (

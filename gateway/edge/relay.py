@@ -21,7 +21,7 @@ from gateway.refusals import Vendor, render
 from gateway.telemetry.ids import ulid
 from gateway.wire.http import check_head, check_target, internal
 
-__all__ = ["TIMEOUTS", "Credentials", "Relay", "answer_plainly", "downward", "failure", "upward"]
+__all__ = ["Credentials", "Relay", "answer_plainly", "downward", "give_up", "upward"]
 
 HOP_BY_HOP = frozenset(
     {
@@ -102,15 +102,7 @@ class Relay:
             if x is not None:
                 x.end = x.end or "client_abort"
         except UpstreamError as error:
-            if x is not None and x.end is None:
-                x.end = "timeout" if error.kind in TIMEOUTS else "upstream_error"
-                x.error = error.kind
-            if out.started:
-                abort = scope.get("extensions", {}).get("gauger.abort")
-                if abort is not None:
-                    abort()
-                raise Aborted(error.kind) from None
-            await answer_plainly(vendor, failure(error), x.id if x is not None else ulid(), send)
+            await give_up(error, scope, vendor, send, started=out.started)
         except Refusal as refusal:
             if x is not None or out.started:
                 raise
@@ -329,6 +321,20 @@ def failure(error: UpstreamError) -> Refusal:
     if kind == "invalid":
         return Refusal("upstream_invalid", 502, "upstream_invalid", "The model server sent an answer that is not HTTP.")
     return Refusal("upstream_unreachable", 502, "upstream_unreachable", "The model server could not be reached.")
+
+
+async def give_up(error: UpstreamError, scope: Scope, vendor: Vendor, send: Send, *, started: bool) -> None:
+    """What a caller is told of an exchange that failed. Raises Aborted where his answer has begun: it breaks off."""
+    x: Exchange | None = scope.get("gauger")
+    if x is not None and x.end is None:
+        x.end = "timeout" if error.kind in TIMEOUTS else "upstream_error"
+        x.error = error.kind
+    if started:
+        abort = scope.get("extensions", {}).get("gauger.abort")
+        if abort is not None:
+            abort()
+        raise Aborted(error.kind) from None
+    await answer_plainly(vendor, failure(error), x.id if x is not None else ulid(), send)
 
 
 async def answer_plainly(vendor: Vendor, refusal: Refusal, request_id: str, send: Send) -> None:

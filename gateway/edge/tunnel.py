@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from gateway.dialects import vendor_of
-from gateway.edge.exchange import Aborted, ClientGone, Exchange, Message, Receive, Scope, Send
+from gateway.edge.exchange import ClientGone, Exchange, Message, Receive, Scope, Send
 from gateway.edge.frames import Closed, Frames
-from gateway.edge.relay import TIMEOUTS, Relay, answer_plainly, downward, failure, upward
+from gateway.edge.relay import Relay, answer_plainly, downward, give_up, upward
 from gateway.edge.upstream import UpstreamError, UpstreamResponse
 from gateway.errors import Refusal
 from gateway.telemetry.ids import ulid
@@ -105,15 +105,7 @@ async def pass_through(relay: Relay, scope: Scope, receive: Receive, send: Send,
         if x is not None:
             x.end = x.end or "client_abort"
     except UpstreamError as error:
-        if x is not None and x.end is None:
-            x.end = "timeout" if error.kind in TIMEOUTS else "upstream_error"
-            x.error = error.kind
-        if started:
-            abort = scope.get("extensions", {}).get("gauger.abort")
-            if abort is not None:
-                abort()
-            raise Aborted(error.kind) from None
-        await answer_plainly(vendor, failure(error), x.id if x is not None else ulid(), plain)
+        await give_up(error, scope, vendor, plain, started=started)
     except Refusal as refusal:
         if x is not None or started:
             raise
