@@ -312,7 +312,7 @@ def test_a_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(tmp_path) not in json.dumps(about["tiny"])
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed: apt-get install wrk")
 def test_wrk_sends_the_pool_of_bodies(tmp_path: Path) -> None:
     with Rig(tmp_path, streams=True, limit=60.0, warm=0.1) as rig:
         entry = rig.admit(tiny(answering))
@@ -330,7 +330,7 @@ def test_a_contestant_of_the_field_answers(name: str, tmp_path: Path) -> None:
     (tmp_path / "tools").symlink_to(ROOT / ".bench" / "tools")
     contestant = next(contestant for contestant in everybody() if contestant.name == name)
     if missing := contestant.missing(tmp_path / "tools"):
-        pytest.skip(missing)
+        pytest.skip(f"{missing}; {contestant.install}")
     with Rig(tmp_path, streams=True, limit=60.0, warm=0.1) as rig:
         site = Site(tmp_path, tmp_path / "tools", rig.model, 0, 0, streams=True)
         assert contestant.version(site.tools) not in ("", "unknown")
@@ -373,7 +373,7 @@ def test_a_stubborn_tree_is_ended_by_number(tmp_path: Path, monkeypatch: pytest.
     assert not any(runs(pid) for pid in alive)
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed: apt-get install nginx-light")
 def test_broken_off_it_leaves_nothing_running(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "tests.benchmarks.proxy", "--only", "nginx", "--quick", "--seconds", "5"]
     with subprocess.Popen(

@@ -51,7 +51,7 @@ async def served(name: str, folder: Path) -> AsyncIterator[str]:
     """The gateway's URL under that server, in a process of its own, in front of the stand-in model."""
     module, command = SERVERS[name]
     if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed")
+        pytest.skip(f"{module} is not installed: pip install {module}")
     (folder / "elsewhere.py").write_text(APP)
     (folder / "policy.yaml").write_text(POLICY)
     port = free_port()
