@@ -82,7 +82,7 @@ class Gate:
         core, fields = self.core, x.fields
         untrusted = core.untrusted(x.peer)
         x.trace = core.tracer.begin(fields.get(b"traceparent", b""), fields.get(b"tracestate", b""))
-        headers = x.headers.copy()
+        headers = list(x.headers)  # ASGI promises an iterable
         if untrusted or not TRACE_FIELDS.isdisjoint(fields) or any(map(internal, fields)):
             headers = [
                 pair
