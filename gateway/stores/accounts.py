@@ -96,10 +96,7 @@ class MemoryAccounts:
     def update(self, account: str, transition: Callable[[AccountState], tuple[AccountState, T]]) -> T:
         """Replaces an account's state by what `transition` returns. If it raises, the old state stays."""
         place, before = self._find(account)
-        state = before or EMPTY
-        if self._sanctions or self._unproven:
-            state = self._lasting(account, state)
-        after, result = transition(state)
+        after, result = transition(self._lasting(account, before or EMPTY))
         if not after.proven:
             rank = PROBATION
         elif before is None or place == PROBATION or _due(before, after):

@@ -117,8 +117,7 @@ class Served:
     def _find(self, piece: int) -> int:
         """The place where a piece of the last day is; -1 where it is none."""
         tags = self._tags
-        rest, row = divmod(piece, self._rows)
-        tag = (rest % TAGS + 1).to_bytes(TAG, "little")
+        row, tag = self._at(piece)
         start = row * (PLACES * TAG)
         end = start + PLACES * TAG
         at = tags.find(tag, start, end)
