@@ -22,7 +22,7 @@ from gateway.pace import RATIO_ASCII, Pace, learn
 from gateway.policy.draws import Cost, draws_for, used
 from gateway.policy.facts import Inputs
 from gateway.policy.model import Policy, Sanction
-from gateway.quotas import Draw, Reading
+from gateway.quotas import Draw, Reading, Store
 from gateway.signals import GENERATES, Ended, Slab
 from gateway.usage import Usage
 
@@ -108,7 +108,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage = Usage()
     limits: tuple[Reading, ...] = ()  # what the limits answered; they were charged unless one refused
     settled: dict[str, int] = {}  # limit id -> actual minus reserved
-    store: str = "memory"  # or valkey, degraded
+    store: Store = "memory"  # whose limits answered
+    at: int = 0  # µs: the shared store's own time, by which it drew; 0 = the limits went by the row's
     error: str = ""  # low-cardinality type
     pending: bool = False  # the model server works on in the background; its answer was an acknowledgement
     file: str | None = None  # the id that an upload was given

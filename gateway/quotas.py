@@ -33,6 +33,7 @@ __all__ = [
     "LimitLedger",
     "Marks",
     "Reading",
+    "Store",
     "capacity_us",
     "charge_quota",
     "charge_rate",
@@ -55,6 +56,10 @@ STEPS = 16  # steps of a capacity; two steps of the staircase that are nearer th
 
 Marks = tuple[tuple[int, int], ...]
 """(number of a draw, least backlog in µs that later draws met), both rising."""
+
+
+Store = Literal["memory", "valkey", "degraded"]
+"""Who answered: this process alone; the shared store; this process, because the shared store didn't."""
 
 
 class Draw(msgspec.Struct, frozen=True, gc=False):
@@ -92,15 +97,19 @@ class Drawn(msgspec.Struct, frozen=True):
     ok: bool
     at: int  # µs: the `now` that the store used
     readings: tuple[Reading, ...] = ()
-    degraded: bool = False
+    store: Store = "memory"
+    closed: str = ""  # id of a limit that lets nothing pass while the shared store is away (`on_store_error: closed`)
 
 
 class LimitLedger(Protocol):
-    """What a store of limits does: one atomic draw a request, then exactly one settle, idempotent by request id."""
+    """What a store of limits does: one atomic draw a request, then exactly one settle, idempotent by request id.
 
-    suspends: bool  # whether a call may give the event loop a turn, in which the caller can be cancelled
+    `owner`: the caller's organisation, else its account: limits of one owner are drawn in one step wherever they live.
+    """
 
-    async def draw(self, request: str, draws: Sequence[Draw], now: int) -> Drawn: ...
+    suspends: bool  # whether `settle` may give the event loop a turn, in which the caller can be cancelled
+
+    async def draw(self, request: str, draws: Sequence[Draw], now: int, owner: str = "") -> Drawn: ...
     async def charge(self, request: str, used: dict[str, int], now: int) -> tuple[Reading, ...]: ...
     async def settle(self, request: str, actual: dict[str, int], now: int) -> dict[str, int]: ...
     async def renew(self, request: str, now: int) -> None: ...

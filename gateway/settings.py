@@ -129,6 +129,47 @@ class Settings(BaseSettings):
     tracing: bool = Field(default=False, description="OpenTelemetry spans; needs the extra `otel`")
     service_instance: str = Field(default="", description="name of this instance in records; none = host name and port")
 
+    # where it shares, and what outlasts it
+    workers: int = Field(
+        default=1, ge=1, le=256, description="processes that serve the data port; more than one share a store"
+    )
+    store: SecretStr = Field(
+        default=SecretStr("memory"),
+        description="where limits live: memory (this process), or valkey://, redis://, rediss://, …+sentinel://, "
+        "…+cluster://",
+    )
+    store_mode: Literal["exact", "sliced"] = Field(
+        default="exact",
+        description="exact: one call of the store a request; sliced: shares of limits are taken and spent here",
+    )
+    store_slice: float = Field(
+        default=0.05, gt=0, le=0.5, description="with store_mode=sliced: share of a limit that is taken at once"
+    )
+    store_timeout: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=0.05, description="s that an answer of the store may take; then this process's own limits hold"
+    )
+    store_ca: Path | None = Field(
+        default=None, description="PEM bundle that the store's certificate is checked against"
+    )
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="processes that share the limits, at least: a share is what each grants while the store is away",
+    )
+    embedded_valkey: bool = Field(
+        default=False, description="start and supervise a Valkey server of our own, for the workers of this host"
+    )
+    embedded_valkey_memory: Bytes = Field(
+        default=268_435_456, ge=16_777_216, le=1_099_511_627_776, description="bytes that it may take"
+    )
+    snapshot_interval: float = Field(
+        default=300.0,
+        ge=0,
+        le=86_400,
+        description="with a ledger: s between snapshots of what is remembered, for the next start; 0 = none",
+    )
+
     # its bounds
     max_inflight: int = Field(
         default=1024,

@@ -95,6 +95,8 @@ def outcome(x: Exchange, verdict: Verdict) -> Outcome:
         upstream_status=x.upstream_status,
         usage=x.answer.usage,
         limits=x.readings,
+        store=x.drawn.store if x.drawn is not None else "memory",
+        at=x.drawn.at if x.drawn is not None and x.drawn.store == "valkey" else 0,
         error=x.error,
         pending=x.answer.finish in BACKGROUND,
         file=safe_name(x.answer.file) if folded is not None else None,

@@ -188,13 +188,16 @@ class Gate:
         if verdict.refuse:
             raise finish.refusal_for(x, verdict)
         started = perf_counter_ns()  # since judging nothing has given way: limits are drawn in the order of the rows
-        x.drawn = drawn = await core.limits.draw(x.id, verdict.draws, x.now)
+        caller = x.caller or NOBODY
+        x.drawn = drawn = await core.limits.draw(x.id, verdict.draws, x.now, caller.org or caller.account)
         core.live[x.id] = x
         x.timings["limit"] = perf_counter_ns() - started
         shown = policy.exposure
         x.added = limit_headers(x.vendor, drawn.readings, x.now, ietf=shown.ietf, dialect=shown.dialect)
+        if drawn.closed:
+            raise Refusal("overloaded", 503, "limits_unavailable", "Limits can't be checked now.", retry_after=1.0)
         if not drawn.ok:
-            raise refusal_of(drawn.readings, policy.limits_of(x.caller.plan if x.caller else None))
+            raise refusal_of(drawn.readings, policy.limits_of(caller.plan))
         await effects.clamp(x, verdict.effects)
         effects.tag(x, verdict.effects, core.tag_key)
         x.calls = ()  # prompt text is not kept for as long as an answer, or a delay, takes

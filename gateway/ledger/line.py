@@ -157,6 +157,8 @@ def line(ruled: Ruled, settled: Settled, extra: Shown) -> Line:
             for reading in outcome.limits
         ]
     made["store"] = outcome.store
+    if outcome.at:
+        made["store_ts"] = timestamp(outcome.at)
     if wait:
         made["retry_after_s"] = wait / 1_000_000
     made["t"] = _timings(extra.t)

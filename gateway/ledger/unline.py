@@ -20,7 +20,7 @@ from gateway.ledger.record import Ruled, Settled
 from gateway.observe import Observation
 from gateway.policy.effects import STRENGTH, strongest
 from gateway.policy.model import Policy
-from gateway.quotas import Reading
+from gateway.quotas import Reading, Store
 from gateway.usage import Usage
 
 __all__ = ["rows_of"]
@@ -106,7 +106,8 @@ def _rows(line: Mapping[str, Any], policy: Policy | None) -> tuple[Ruled, Settle
         usage=msgspec.convert(line["usage"], Usage),
         limits=limits,
         settled=msgspec.convert(line.get("settle", {}), dict[str, int]),
-        store=str(line["store"]),
+        store=msgspec.convert(line["store"], Store),
+        at=_micros(line["store_ts"]) if "store_ts" in line else 0,
         error=str(error.get("type", "")),
     )
     seq, digest = line.get("seq", {}), line["policy"]["digest"]

@@ -87,7 +87,7 @@ class MemoryLimits:
     def leases(self) -> int:
         return sum(map(len, self._leases.values()))
 
-    async def draw(self, request: str, draws: Sequence[Draw], now: int) -> Drawn:
+    async def draw(self, request: str, draws: Sequence[Draw], now: int, owner: str = "") -> Drawn:
         """All or nothing: charges every draw and opens a reservation, or refuses and charges none."""
         if request in self._open:
             raise ValueError("a request draws once")
