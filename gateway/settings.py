@@ -135,8 +135,7 @@ class Settings(BaseSettings):
     )
     store: SecretStr = Field(
         default=SecretStr("memory"),
-        description="where limits live: memory (this process), or valkey://, redis://, rediss://, …+sentinel://, "
-        "…+cluster://",
+        description="where limits live: memory (this process), or the URI of a Valkey or Redis server",
     )
     store_mode: Literal["exact", "sliced"] = Field(
         default="exact",

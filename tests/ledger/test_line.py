@@ -157,6 +157,8 @@ def full() -> dict[str, Any]:
         usage=Usage(input=500, output=700, cache_read=10, cache_write=5, reasoning=100, source="upstream"),
         limits=(OPEN, SPENT, SHADOW),
         settled={"acct-output": -200},
+        store="valkey",
+        at=NOW,
         error="rate_limit_exceeded",
     )
     facts = Facts(CALLER, SEEN, returned=3, continued=True, campaign=CAMPAIGN, membership=-0.5)
