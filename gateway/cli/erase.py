@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from gateway.stores.proof import erase
+from gateway.stores.segments import ledgers
 
 __all__ = ["command"]
 
@@ -27,8 +28,13 @@ def command(account: str, folder: Path) -> None:
     verify` goes on proving all other rows, with the same heads. The ledger may be in use: rows in the segment that is
     being written stay until it is closed; the exit code is then 1, and the command is to be called again.
     """
-    done = erase(folder, account)
-    click.echo(f"{done.rows} rows erased in {done.segments} segments")
-    if done.left:
-        click.echo(f"{done.left} rows are in the segment that a gateway is writing: erase again when it is closed")
+    try:
+        found = ledgers(folder)
+    except OSError:
+        found = [folder]  # `erase` says what is wrong with it
+    done = [erase(each, account) for each in found]
+    rows, changed, left = (sum(counts) for counts in zip(*done, strict=True))
+    click.echo(f"{rows} rows erased in {changed} segments")
+    if left:
+        click.echo(f"{left} rows are in the segment that a gateway is writing: erase again when it is closed")
         click.get_current_context().exit(1)

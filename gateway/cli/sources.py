@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, cast
 import zstandard
 
 from gateway.errors import Mistake
-from gateway.stores.segments import segments
+from gateway.stores.segments import ledgers, segments
 
 __all__ = ["MAX_LINE", "Source", "begins", "expand", "lines"]
 
@@ -54,7 +54,8 @@ class _Counted(io.RawIOBase):
 
 
 def expand(given: Sequence[str]) -> list[Source]:
-    """The files that these arguments name: a folder stands for its segments in order, `-` for standard input.
+    """The files that these arguments name: a folder stands for its segments in order, worker by worker where several
+    wrote it; `-` for standard input.
 
     Raises Mistake for what isn't there, and for a folder without a segment.
     """
@@ -66,7 +67,7 @@ def expand(given: Sequence[str]) -> list[Source]:
             continue
         try:
             if path.is_dir():
-                parts = [segment.path for segment in segments(path)]
+                parts = [segment.path for each in ledgers(path) for segment in segments(each)]
                 if strange := next((part for part in parts if not part.is_file()), None):
                     raise Mistake("this is not a plain file", place=str(strange))
                 if not parts:

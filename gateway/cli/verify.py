@@ -10,6 +10,7 @@ import msgspec
 from gateway.errors import Mistake
 from gateway.ledger.line import timestamp
 from gateway.stores.proof import Report, verify
+from gateway.stores.segments import ledgers
 
 __all__ = ["command"]
 
@@ -17,9 +18,9 @@ __all__ = ["command"]
 @click.command("verify")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--head", metavar="HASH", help="a head that was kept elsewhere: all up to it must still be as it was")
-@click.option("--json", "as_json", is_flag=True, help="the report as one JSON object")
+@click.option("--json", "as_json", is_flag=True, help="the report as one JSON object a ledger")
 def command(folder: Path, head: str | None, as_json: bool) -> None:
-    """Prove a ledger: no row was changed, removed, moved or put in.
+    """Prove a ledger: no row was changed, removed, moved or put in. Of several workers each one's own is proven.
 
     Keep the printed head where whoever may write the ledger can't: without one, cutting off its end, or writing all of
     it anew, can't be told. The log's `segment closed` events carry heads too.
@@ -28,12 +29,26 @@ def command(folder: Path, head: str | None, as_json: bool) -> None:
     """
     if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
         raise Mistake("a head has 64 hex digits", hint="an earlier `gauger verify DIR` has printed it")
-    report = verify(folder, head)
-    if as_json:
-        click.echo(msgspec.json.encode({"proven": report.proven, **msgspec.to_builtins(report)}).decode())
-    else:
-        click.echo("\n".join(_told(report)))
-    sys.exit(0 if report.proven else 1)
+    found = _ledgers(folder)
+    if head is not None and len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise Mistake(f"there are {len(found)} ledgers, each with heads of its own", hint=f"name one: {names}")
+    proven = True
+    for each in found:
+        report = verify(each, head)
+        proven = proven and report.proven
+        if as_json:
+            click.echo(msgspec.json.encode({"proven": report.proven, **msgspec.to_builtins(report)}).decode())
+        else:
+            click.echo("\n".join([f"{each}:"] * (len(found) > 1) + _told(report)))
+    sys.exit(0 if proven else 1)
+
+
+def _ledgers(folder: Path) -> list[Path]:
+    try:
+        return ledgers(folder)
+    except OSError:
+        return [folder]  # `verify` says what is wrong with it
 
 
 def _told(report: Report) -> list[str]:

@@ -27,6 +27,7 @@ __all__ = [
     "Segment",
     "TakenUp",
     "compressed",
+    "ledgers",
     "lines",
     "name_of",
     "read_rows",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 NAME = re.compile(r"segment-(\d{8,18})\.jsonl(\.zst|\.gz)?")
+WORKER = re.compile(r"worker-(\d{1,4})")
 SUFFIXES = ("", ".zst", ".gz")
 LEVEL = 3  # of zstd: its default
 CHUNK = 1 << 20
@@ -64,6 +66,18 @@ class TakenUp(NamedTuple):
 def name_of(number: int) -> str:
     """The file name of a segment that is being written."""
     return f"segment-{number:08d}.jsonl"
+
+
+def ledgers(folder: Path) -> list[Path]:
+    """The folders of ledgers that a folder stands for: itself, or the one of each worker where several wrote.
+
+    Raises OSError where it can't be read.
+    """
+    found = {int(match[1]): path for path in folder.iterdir() if (match := WORKER.fullmatch(path.name))}
+    found = {number: path for number, path in found.items() if path.is_dir() and segments(path)}
+    if not found or segments(folder):
+        return [folder, *[found[number] for number in sorted(found)]]
+    return [found[number] for number in sorted(found)]
 
 
 def segments(folder: Path) -> list[Segment]:
