@@ -7,7 +7,7 @@ Neither ever carries a key or the text of a prompt.
 
 from typing import Literal
 
-__all__ = ["Kind", "Mistake", "Refusal", "StoreDown"]
+__all__ = ["Down", "Kind", "Mistake", "Refusal", "StoreDown"]
 
 Kind = Literal[
     "bad_request",  # 400: what was sent is not what we, and the model server, can read alike
@@ -25,6 +25,19 @@ Kind = Literal[
     "upstream_invalid",  # 502: the model server answered what is not HTTP
     "upstream_timeout",  # 504: the model server did not answer in time
     "internal",  # 500: a defect of the gateway
+]
+
+Down = Literal[
+    "timeout",  # no answer in time: what was asked may have been done
+    "closed",  # the connection ended before the answer: likewise
+    "refused",  # no connection: not done
+    "busy",  # too many calls under way: not sent
+    "loading",  # the server is reading its data, or a replica has lost its primary
+    "oom",  # the server has no memory left for writes
+    "readonly",  # the server is a replica by now
+    "noreplicas",  # the primary has fewer replicas than it asks for
+    "moved",  # the cluster is being rearranged, or has lost a part
+    "error",  # any other answer: a wrong password, a script that isn't allowed, a defect
 ]
 
 
@@ -71,3 +84,7 @@ class Mistake(Exception):
 
 class StoreDown(Exception):
     """A store did not answer within its budget. The caller of the store decides what that means."""
+
+    def __init__(self, message: str, kind: Down = "error") -> None:
+        super().__init__(message)
+        self.kind: Down = kind
