@@ -33,7 +33,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled, Used, encode
+from gateway.ledger.record import Adopted, Erased, Gap, Opened, Resumed, Row, Ruled, Settled, Used, encode
 
 __all__ = [
     "FORMAT",
@@ -62,6 +62,7 @@ MAX_BODY = 16_777_216  # bytes of one row; only a policy with long lists comes n
 MAX_LINE = MAX_BODY + 128
 TYPES: dict[type, bytes] = {
     Opened: b"opened",
+    Resumed: b"resumed",
     Adopted: b"adopted",
     Ruled: b"ruled",
     Used: b"used",

@@ -14,6 +14,7 @@ __all__ = [
     "Erased",
     "Gap",
     "Opened",
+    "Resumed",
     "Row",
     "Ruled",
     "Sealed",
@@ -43,6 +44,29 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     cells: int = 1_000_000  # limit cells kept
     store: str = "memory"
     engine: int = ENGINE
+
+
+class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
+    """A process began with the state that the rows before this one leave, in bounds of its own.
+
+    What was under way is closed: it stays charged as it was reserved, and its leases are free.
+    """
+
+    seq: int
+    now: int  # µs since the epoch
+    version: str  # of Gauger
+    instance: str = ""
+    pepper: str = ""  # id of the pepper, not itself
+    accounts: int = 100_000
+    probation: int = 4096
+    memory: int = 0
+    cells: int = 1_000_000
+    store: str = "memory"
+    engine: int = ENGINE
+    snapshot: int = 0  # number of the row up to which a snapshot held the state; 0 = it was folded from rows alone
+    folded: int = 0  # rows
+    limits: bool = True  # False: what the limits of this process held is not there any more
+    partial: bool = False  # rows before those that were folded were left out: nobody can fold the same
 
 
 class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
@@ -107,7 +131,7 @@ class Erased(msgspec.Struct, frozen=True, tag="erased"):
     digest: str  # 64 hex digits: SHA-256 of the row and a salt that is gone with it (`ledger/chain.py`)
 
 
-Row = Opened | Adopted | Ruled | Used | Settled | Gap | Erased
+Row = Opened | Resumed | Adopted | Ruled | Used | Settled | Gap | Erased
 """What the ledger holds. The tag `type` tells them apart."""
 
 _ENCODER = msgspec.json.Encoder()
@@ -135,9 +159,8 @@ class Sealed(msgspec.Struct, frozen=True, tag="ruled"):
 
 
 _VERDICT: msgspec.json.Decoder[Verdict] = msgspec.json.Decoder(Verdict)
-_SEALED: msgspec.json.Decoder[Opened | Adopted | Sealed | Used | Settled | Gap | Erased] = msgspec.json.Decoder(
-    Opened | Adopted | Sealed | Used | Settled | Gap | Erased
-)
+_Unopened = Opened | Resumed | Adopted | Sealed | Used | Settled | Gap | Erased
+_SEALED: msgspec.json.Decoder[_Unopened] = msgspec.json.Decoder(_Unopened)
 
 
 def encode(row: Row) -> bytes:

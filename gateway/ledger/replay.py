@@ -9,7 +9,7 @@ is left out; one that only the old one refused settles at its reservation, and i
 such row on the state is another than the recorded, so nothing is compared until a process opens its ledger anew.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -17,7 +17,7 @@ import msgspec
 from gateway.decide import Facts, Outcome, Reflection, Verdict
 from gateway.errors import Mistake
 from gateway.ledger.differ import difference
-from gateway.ledger.record import ENGINE, Adopted, Erased, Gap, Opened, Row, Ruled, Sealed, Settled, Used
+from gateway.ledger.record import ENGINE, Adopted, Erased, Gap, Opened, Resumed, Row, Ruled, Sealed, Settled, Used
 from gateway.ledger.steps import Accounts, Limits, Steps, instead, refused
 from gateway.policy.model import Policy
 from gateway.quotas import Drawn, Reading
@@ -28,6 +28,8 @@ __all__ = ["Difference", "Judged", "Replay", "Tally"]
 MAX_POLICIES = 64  # adopted ones that are remembered; the oldest goes first
 MAX_PENDING = 262_144  # requests between their two rows; only rows that were lost make more
 NONE = Reflection()
+UNKNOWN = Drawn(False, 0)
+"""What the limits answered a request before the place where the fold began."""
 Cause = Literal["", "engine", "gap"]  # rows of another engine; rows before this one are missing or were erased
 
 
@@ -66,6 +68,7 @@ class Tally(msgspec.Struct):
     lost: int = 0  # rows, as far as the gaps say
     erased: int = 0  # rows, with their accounts
     opened: int = 0
+    resumed: int = 0  # starts with the state that was there
     engines: tuple[int, ...] = ()  # other than this one
     stores: int = 0  # requests whose limits another store than memory answered: not compared
     guessed: int = 0
@@ -97,7 +100,8 @@ class Replay:
     """The fold. `step` takes the rows in order, `finish` gives what never ended.
 
     `policy` None: each row is judged by its own policy, which `load` makes of the files in its Adopted row (it may
-    raise Mistake). `fresh` gives empty stores with a header's capacities. Memory is bounded by what is in flight.
+    raise Mistake); `otherwise` stands in for one whose row isn't there. `fresh` gives empty stores with a header's
+    capacities. `ended` is told of every request that settles. Memory is bounded by what is in flight.
     """
 
     def __init__(
@@ -105,9 +109,14 @@ class Replay:
         policy: Policy | None,
         load: Callable[[Adopted], Policy],
         fresh: Callable[[Opened], tuple[Limits, Accounts]],
+        *,
+        otherwise: Policy | None = None,
+        ended: Callable[[Facts, Verdict, Settled], None] | None = None,
     ) -> None:
         self.policy = policy
         self.tally = Tally()
+        self._otherwise = otherwise
+        self._ended = ended
         self._load = load
         self._fresh = fresh
         self._steps = Steps(*fresh(Opened(0, 0, "")))
@@ -119,6 +128,28 @@ class Replay:
         self._engine = ENGINE
         self._whole = True  # nothing is missing since a process began
         self._drifting = False  # the state is another policy's
+
+    def take_up(
+        self, seq: int, limits: Limits, accounts: Accounts, open_: Iterable[Ruled], adopted: Iterable[Adopted]
+    ) -> None:
+        """Begins behind row `seq`, with the state there: the requests between their two rows, and their policies."""
+        self._seq = seq
+        self._steps = Steps(limits, accounts)
+        for each in adopted:
+            self._adopt(each)
+        for row in open_:
+            self._open[row.request] = _Open(row, self._policy_of(row), row.facts, row.verdict, UNKNOWN, False)
+        self._steps.take_up(self._open)
+
+    @property
+    def steps(self) -> Steps:
+        """The state, as it is now."""
+        return self._steps
+
+    @property
+    def seq(self) -> int:
+        """The number of the last row, or of the last that a gap stands for."""
+        return self._seq
 
     def step(self, row: Row | Sealed) -> Judged | None:
         """Folds one row in. A request is given back at its second row. Raises Mistake where its policy is unknown.
@@ -142,6 +173,8 @@ class Replay:
             self._used(row)  # type: ignore[arg-type]
         elif kind is Adopted:
             self._adopt(row)  # type: ignore[arg-type]
+        elif kind is Resumed:
+            self._resume(row)  # type: ignore[arg-type]
         elif kind is Gap:
             self._gap(row.lost)  # type: ignore[union-attr]
         elif kind is Erased:  # limits that several accounts share, and who was evicted, can't be known any more
@@ -172,6 +205,22 @@ class Replay:
         self._steps = Steps(*self._fresh(row))
         self._whole, self._drifting = True, False
 
+    def _resume(self, row: Resumed) -> None:
+        """The state stays; what was under way ended with its process."""
+        tally = self.tally
+        tally.resumed += 1
+        tally.unsettled += len(self._open)
+        self._open.clear()
+        self._doubtful.clear()
+        self._engine = row.engine
+        if row.engine != ENGINE and row.engine not in tally.engines:
+            tally.engines = (*tally.engines, row.engine)
+        if not row.limits:
+            self._steps.limits = self._fresh(Opened(row.seq, row.now, row.version, cells=row.cells))[0]
+        if row.partial:
+            self._whole = False
+        self._steps.resume(row)
+
     def _adopt(self, row: Adopted) -> None:
         self._adopted.pop(row.digest, None)
         self._adopted[row.digest] = row
@@ -198,6 +247,8 @@ class Replay:
         found = self._compiled.get(row.policy)
         if found is None:
             adopted = self._adopted.get(row.policy)
+            if self._otherwise is not None and (adopted is None or self._otherwise.digest == row.policy):
+                return self._otherwise
             if adopted is None:
                 raise Mistake(
                     f"row {row.seq} was judged by policy {row.policy}, whose files are not in the ledger",
@@ -261,6 +312,10 @@ class Replay:
             found.policy, row.request, found.facts, found.verdict, outcome, row.now
         )
         ours = drawn.readings if drawn is not None else ()
+        if self._ended is not None:
+            self._ended(found.facts, found.verdict, row)
+        if drawn is UNKNOWN:
+            return None
         if outcome.store != "memory":
             self.tally.stores += 1
         elif outcome.limits != ours:

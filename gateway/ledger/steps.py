@@ -4,7 +4,7 @@ The stores are handed in. What a step does to them is what `edge/gate.py` does t
 order, so that replaying the rows, and playing raw traffic, leave the state that a gateway would hold.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from gateway.decide import AccountState, Facts, Outcome, Reflection, Verdict, actual, judge, settle
 from gateway.errors import Refusal
 from gateway.identity import Caller
+from gateway.ledger.record import Resumed
 from gateway.policy.draws import used_so_far
 from gateway.policy.model import Policy
 from gateway.quotas import Draw, Drawn, Reading
@@ -38,6 +39,7 @@ class Limits(Protocol):
     def add(self, request: str, used: dict[str, int], now: int) -> tuple[Reading, ...]: ...
     def give(self, request: str, actual: dict[str, int], now: int) -> dict[str, int]: ...
     def keep(self, request: str, now: int) -> None: ...
+    def resume(self, max_cells: int, now: int) -> None: ...
 
 
 class Accounts(Protocol):
@@ -45,6 +47,7 @@ class Accounts(Protocol):
 
     def get(self, account: str) -> AccountState: ...
     def update(self, account: str, transition: Callable[[AccountState], tuple[AccountState, T]]) -> T: ...
+    def resume(self, capacity: int, probation: int, memory: int) -> None: ...
 
 
 class Steps:
@@ -118,6 +121,16 @@ class Steps:
     def forget(self, request: str) -> None:
         """A request whose end will never come: its leases are renewed no more."""
         self._live.pop(request, None)
+
+    def take_up(self, requests: Iterable[str]) -> None:
+        """Goes on with these requests under way."""
+        self._live.update(dict.fromkeys(requests))
+
+    def resume(self, row: Resumed) -> None:
+        """A new process goes on with this state: nothing is under way any more, and its bounds are its own."""
+        self._live.clear()
+        self.limits.resume(row.cells, row.now)
+        self.accounts.resume(row.accounts, row.probation, row.memory)
 
     def keep(self, now: int) -> None:
         """Renews what is open, every 30 s of the events' time; a silence is bridged before a deadline passes in it."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from gateway.ledger.line import timestamp
-from gateway.ledger.record import Adopted, Erased, Gap, Opened, Row, Ruled, Settled, Used
+from gateway.ledger.record import Adopted, Erased, Gap, Opened, Resumed, Row, Ruled, Settled, Used
 from gateway.ledger.steps import action_of, word_of
 from gateway.ledger.story_campaigns import Belonged, Memberships
 from gateway.ledger.story_path import Path, Step, line_words
@@ -168,6 +168,8 @@ class Teller:
                 self._settled(row)
         elif isinstance(row, Opened):
             self._starts += self._first is not None
+        elif isinstance(row, Resumed):
+            pass  # what is known of the account is what it was
         elif isinstance(row, Gap):
             self._gaps += 1
         elif isinstance(row, Erased):

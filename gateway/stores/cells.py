@@ -17,14 +17,18 @@ class Cells:
 
     __slots__ = ("_hand", "_ring", "_shift", "values")
 
-    def __init__(self, shift: int = 0) -> None:
-        self.values: dict[str, int] = {}
-        self._ring: list[str] = []
+    def __init__(self, shift: int = 0, values: dict[str, int] | None = None) -> None:
+        self.values: dict[str, int] = {} if values is None else values
+        self._ring = list(self.values)
         self._hand = 0
         self._shift = shift
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def sorted(self) -> "Cells":
+        """The same cells in an order that says nothing of how they came: that of a snapshot is lost, too."""
+        return Cells(self._shift, dict(sorted(self.values.items())))
 
     def put(self, key: str, value: int) -> bool:
         """Writes a cell; True where it is new."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gateway.ledger.record import Row
+from gateway.ledger.record import Adopted, Row, Ruled, Settled
 
 __all__ = ["Journal"]
 
@@ -17,15 +17,34 @@ class Journal:
 
     def __init__(self, *sinks: Sink) -> None:
         self._sinks = list(sinks)
-        self._seq = 0
+        self.seq = 0  # of the last row
+        self.open: dict[str, Ruled] = {}  # requests between their two rows
+        self._adopted: dict[str, Adopted] = {}
 
     def next(self) -> int:
-        self._seq += 1
-        return self._seq
+        self.seq += 1
+        return self.seq
 
     def append(self, row: Row) -> None:
+        kind = type(row)
+        if kind is Ruled:
+            self.open[row.request] = row  # type: ignore[union-attr,assignment]
+        elif kind is Settled:
+            self.open.pop(row.request, None)  # type: ignore[union-attr]
+        elif kind is Adopted:
+            self._adopt(row)  # type: ignore[arg-type]
         for sink in self._sinks:
             sink(row)
+
+    @property
+    def adopted(self) -> list[Adopted]:
+        """The policy in force, last, and those by which requests that are under way were ruled."""
+        return list(self._adopted.values())
+
+    def _adopt(self, row: Adopted) -> None:
+        needed = {each.policy for each in self.open.values()} - {row.digest}
+        self._adopted = {digest: each for digest, each in self._adopted.items() if digest in needed}
+        self._adopted[row.digest] = row
 
     def subscribe(self, sink: Sink) -> None:
         self._sinks.append(sink)

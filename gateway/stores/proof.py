@@ -32,7 +32,8 @@ class Report(msgspec.Struct):
     begins: int = 0  # number of the first segment; over 1 where retention took the ones before
     after: str = ""  # the head that the first segment goes on from
     rows: int = 0
-    runs: int = 0  # starts of the gateway; each counts its rows from 1
+    runs: int = 0  # starts of the gateway: with nothing, each counts its rows from 1
+    resumed: int = 0  # of them, those that went on with what was remembered, and with its numbers
     first_seq: int = 0
     first_time: int = 0
     last_seq: int = 0
@@ -176,9 +177,10 @@ class _Walk:
         report.beyond += 1
         report.last_seq, report.last_time = link.seq, link.now
         report.erased += link.kind == "erased"
-        if link.seq == 1:
-            report.runs += 1
-        elif self._next and link.seq != self._next:
+        resumed = link.type == "resumed"
+        report.runs += link.seq == 1 or resumed
+        report.resumed += resumed
+        if link.seq != 1 and self._next and link.seq != self._next:
             report.unnumbered += 1
         self._next = link.seq + 1
         if link.type == "gap":

@@ -10,16 +10,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple
 
 from gateway.errors import Mistake
 from gateway.ledger.chain import SALT, Chain, Why, row_of
 from gateway.ledger.record import Gap, Row
+from gateway.stores.saying import SILENCE, Log
 from gateway.stores.segments import compressed, name_of, segments, single_writer, sync_folder, take_up, upkeep
 
-__all__ = ["Log", "SegmentWriter"]
+__all__ = ["SILENCE", "Log", "Place", "SegmentWriter", "wall"]
 
 BATCH_ROWS = 32  # chained in one go: about 0.1 ms in which the event loop may wait for the interpreter
 BATCH_BYTES = 1 << 20
@@ -32,25 +34,13 @@ DAY = 86_400_000_000  # µs
 Entry = tuple[int, int, bytes, bytes]  # seq, now, type, body
 
 
-class Log(Protocol):
-    """Where the writer says what happens (`telemetry.events`, which stores don't know)."""
+class Place(NamedTuple):
+    """A place in a ledger, behind one of its rows."""
 
-    def info(self, event: str, /, *args: Any, **fields: Any) -> Any: ...
-    def warning(self, event: str, /, *args: Any, **fields: Any) -> Any: ...
-    def error(self, event: str, /, *args: Any, **fields: Any) -> Any: ...
-    def exception(self, event: str, /, *args: Any, **fields: Any) -> Any: ...
-
-
-class Silence:
-    """Says nothing: counters tell the same."""
-
-    def info(self, event: str, /, *args: Any, **fields: Any) -> None:
-        """Nothing."""
-
-    warning = error = exception = info
-
-
-SILENCE = Silence()
+    segment: int  # its number
+    offset: int  # bytes of the segment's text before it
+    rows: int  # of the segment before it
+    head: bytes  # the chain's h there
 
 
 def wall() -> int:
@@ -95,6 +85,7 @@ class SegmentWriter:
         self._clock = clock
         self._put = put
         self._queue: deque[Entry] = deque()
+        self._asked: deque[tuple[int, Future[Place]]] = deque()  # rows taken before it -> where it is
         self._gap: Gap | None = None  # of rows that were dropped and that no row in the queue stands for yet
         self._taken = self._done = 0  # bytes: counted by the caller, by the thread
         self._accepted = 0
@@ -162,6 +153,18 @@ class SegmentWriter:
             self._thread = threading.Thread(target=self._run, name="gauger-ledger", daemon=True)
             self._thread.start()
 
+    def place(self) -> "Future[Place]":
+        """Where the row that comes next will stand, as soon as all before it are written.
+
+        Cancelled where they never are, and where none was written at all.
+        """
+        asked: Future[Place] = Future()
+        self._asked.append((self._accepted, asked))
+        if self._broken or self._thread is None:
+            asked.cancel()
+        self._wake.set()
+        return asked
+
     def flush(self, timeout: float = 5.0) -> bool:
         """Waits until all rows taken so far are written; False when `timeout` seconds did not suffice."""
         if self._thread is None:
@@ -227,6 +230,7 @@ class SegmentWriter:
             self._upkeep()
             while not self._giving_up.is_set():
                 batch = self._take()
+                self._answer()
                 if batch:
                     self._until_done(lambda batch=batch: self._write(batch))  # type: ignore[misc]
                 elif self._closing.is_set():
@@ -241,6 +245,8 @@ class SegmentWriter:
             self._log.exception("the ledger is no longer written")
         finally:
             self._broken, self._busy = True, False
+            while self._asked:
+                self._asked.popleft()[1].cancel()
             with self._idle:
                 self._idle.notify_all()
             if self._fd >= 0:
@@ -252,18 +258,25 @@ class SegmentWriter:
         if not self._queue:
             self._wake.clear()
             self._asleep = True
-            if not self._queue and not self._closing.is_set():  # else it came between the look and the flag
+            if not (self._queue or self._asked or self._closing.is_set()):  # else it came between look and flag
                 self._wake.wait(TICK)
             self._asleep = False
             if self._queue and not self._closing.is_set():
                 self._closing.wait(LINGER)
         self._busy = True
         batch: list[Entry] = []
-        size = 0
-        while self._queue and len(batch) < BATCH_ROWS and size < BATCH_BYTES:
+        size, most = 0, min(BATCH_ROWS, self._asked[0][0] - self.rows) if self._asked else BATCH_ROWS
+        while self._queue and len(batch) < most and size < BATCH_BYTES:
             size += len(self._queue[0][3])
             batch.append(self._queue.popleft())
         return batch
+
+    def _answer(self) -> None:
+        """Tells those who asked for it where the rows end that came before."""
+        while self._asked and self._asked[0][0] <= self.rows:
+            asked = self._asked.popleft()[1]
+            if asked.set_running_or_notify_cancel():
+                asked.set_result(Place(self._number, self._size, self._chain.rows, self._chain.value))
 
     def _until_done(self, work: Callable[[], None]) -> None:
         """Tries until the disk takes it, or nobody waits any longer. `work` leaves all as it was where it fails."""

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli.sources import expand
 from gateway.errors import Mistake
-from gateway.stores import segment_writer, segments
+from gateway.stores import saying, segment_writer, segments
 from gateway.stores.proof import erase, verify
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.segments import compressed, read_rows
@@ -261,7 +261,7 @@ def test_a_line_nested_without_end_breaks_the_chain_and_nothing_else(tmp_path: P
     SegmentWriter(tmp_path).close()
 
 
-class Said(segment_writer.Silence):
+class Said(saying.Silence):
     """Errors that a writer has told."""
 
     def __init__(self) -> None:
