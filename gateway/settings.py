@@ -133,6 +133,10 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=1, ge=1, le=256, description="processes that serve the data port; more than one share a store"
     )
+    worker_ports: Port = Field(
+        default=0,
+        description="worker i also listens on this port + i, for a proxy that sends each key to one worker; 0 = none",
+    )
     store: SecretStr = Field(
         default=SecretStr("memory"),
         description="where limits live: memory (this process), or the URI of a Valkey or Redis server",

@@ -16,7 +16,7 @@ from gateway.edge.core import Core
 from gateway.errors import Refusal
 from gateway.wire.json import parse
 
-__all__ = ["Reloads", "operator_app"]
+__all__ = ["Reloads", "asked_to_enforce", "barred", "operator_app", "refuse"]
 
 LONGEST = 1024  # bytes of a request's body
 
@@ -61,32 +61,24 @@ def operator_app(
         return JSONResponse(_in_force(core))
 
     async def reload(request: Request) -> Response:
-        refused = _barred(request, token, local)
+        refused = barred(request, token, local)
         if refused is not None:
             return refused
         if reloader is None:
-            return _no(404, "nothing is reloaded here")
+            return refuse(404, "nothing is reloaded here")
         before = core.policy.digest
         taken, findings = await reloader.now()
         answer = {"digest": core.policy.digest, "changed": core.policy.digest != before}
         return JSONResponse(answer if taken else {**answer, "findings": findings}, status_code=200 if taken else 422)
 
     async def enforce(request: Request) -> Response:
-        refused = _barred(request, token, local)
+        refused = barred(request, token, local)
         if refused is not None:
             return refused
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LONGEST:
-                return _no(413, f"the body is over {LONGEST} bytes")
-        try:
-            asked = parse(bytes(body))
-        except Refusal:
-            asked = None
-        if not isinstance(asked, dict) or list(asked) != ["enforce"] or not isinstance(asked["enforce"], bool):
-            return _no(400, 'the body is {"enforce": true} or {"enforce": false}')
-        core.switch(enforcing=asked["enforce"], by="operator's port")
+        asked = await asked_to_enforce(request)
+        if isinstance(asked, Response):
+            return asked
+        core.switch(enforcing=asked, by="operator's port")
         return JSONResponse(_in_force(core))
 
     return Starlette(
@@ -112,17 +104,34 @@ def _in_force(core: Core) -> dict[str, Any]:
     }
 
 
-def _barred(request: Request, token: str | None, local: bool) -> Response | None:
+async def asked_to_enforce(request: Request) -> bool | Response:
+    """What the body of `PUT /-/enforce` asks for, or the answer to one that asks for nothing."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST:
+            return refuse(413, f"the body is over {LONGEST} bytes")
+    try:
+        asked = parse(bytes(body))
+    except Refusal:
+        asked = None
+    if not isinstance(asked, dict) or list(asked) != ["enforce"] or not isinstance(asked["enforce"], bool):
+        return refuse(400, 'the body is {"enforce": true} or {"enforce": false}')
+    return asked["enforce"]
+
+
+def barred(request: Request, token: str | None, local: bool) -> Response | None:
     """The answer to whoever may not change anything here; None for whoever may."""
     if "origin" in request.headers:  # browsers send it along with whatever a page has them post, anywhere
-        return _no(403, "requests of web pages are not answered")
+        return refuse(403, "requests of web pages are not answered")
     if token is None:
-        return None if local else _no(403, "set GAUGER_OPS_TOKEN: this port is not on loopback")
+        return None if local else refuse(403, "set GAUGER_OPS_TOKEN: this port is not on loopback")
     given = request.headers.get("authorization", "").encode("latin-1")
     if hmac.compare_digest(given, b"Bearer " + token.encode()):
         return None
     return JSONResponse({"error": "the token is missing or wrong"}, 401, {"www-authenticate": "Bearer"})
 
 
-def _no(status: int, why: str) -> Response:
+def refuse(status: int, why: str) -> Response:
+    """An answer that says why nothing was done."""
     return JSONResponse({"error": why}, status)

@@ -15,7 +15,7 @@ import uvicorn
 from gateway.errors import Mistake, Refusal
 from gateway.settings import Settings
 
-__all__ = ["Bounds", "Config", "Held", "Server", "bounds_of", "make_server", "run"]
+__all__ = ["Bounds", "Config", "Held", "Server", "bounds_of", "listen", "make_server", "run", "url_of"]
 
 LAST_WORDS = 5.0
 """Seconds that cancelled requests get to settle before the app is told to shut down."""
@@ -83,6 +83,7 @@ class Server(uvicorn.Server):
 
     config: Config
     drain_timeout: float = 30.0
+    sockets: Sequence[socket.socket] = ()  # what it listens on; none = the address of its configuration
     url: str = ""
     port: int = 0
 
@@ -103,7 +104,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Raises Mistake where uvicorn would exit the process."""
-        sockets = sockets or _listen(self.config.host, self.config.port, self.config.backlog)
+        sockets = sockets or list(self.sockets) or listen(self.config.host, self.config.port, self.config.backlog)
         try:
             await super().startup(sockets)
         except SystemExit:
@@ -111,8 +112,7 @@ class Server(uvicorn.Server):
                 sock.close()
             raise Mistake("the application failed to start", hint="its own log lines say why") from None
         self.port = sockets[0].getsockname()[1]
-        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-        self.url = f"{'https' if self.config.is_ssl else 'http'}://{host}:{self.port}"
+        self.url = url_of(self.config.host, self.port, tls=self.config.is_ssl)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accepts nothing more, lets running requests end within `drain_timeout`, then cancels what is left."""
@@ -144,8 +144,11 @@ def make_server(
     *,
     lifespan: bool = True,
     on_refusal: Callable[[Refusal], None] | None = None,
+    sockets: Sequence[socket.socket] = (),
 ) -> Server:
-    """A server of one ASGI 3 app on one address. `on_refusal` hears of every refusal that the app does not see.
+    """A server of one ASGI 3 app on one address, or on sockets that listen already, which it then owns.
+
+    `on_refusal` hears of every refusal that the app does not see.
 
     Raises Mistake without httptools: uvicorn would silently fall back to a parser that lets requests be smuggled.
     """
@@ -182,7 +185,9 @@ def make_server(
         config.load()
     except OSError as error:  # ssl.SSLError is one
         raise Mistake(f"the TLS certificate or key can't be read: {error.strerror}", place="tls_cert") from None
-    return Server(config)
+    server = Server(config)
+    server.sockets = sockets
+    return server
 
 
 async def run(
@@ -211,12 +216,17 @@ async def run(
             await asyncio.sleep(drain_delay)
 
 
+def url_of(host: str, port: int, *, tls: bool) -> str:
+    """The URL of what listens there, without a slash at its end."""
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def _tcp(sock: socket.socket) -> socket.socket:
     """The same socket, one that says it is TCP's: on those alone asyncio sends at once what is small (TCP_NODELAY)."""
     return socket.socket(sock.family, sock.type, socket.IPPROTO_TCP, fileno=sock.detach())
 
 
-def _listen(host: str, port: int, backlog: int) -> list[socket.socket]:
+def listen(host: str, port: int, backlog: int) -> list[socket.socket]:
     """Listening sockets on every address of the host. Raises Mistake when one can't be had."""
     made: list[socket.socket] = []
     try:

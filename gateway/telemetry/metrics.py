@@ -50,6 +50,7 @@ GAUGES = {
     "gauger_exception_expires_timestamp_seconds": ("when an exception of the policy ends", "exception"),
     "gauger_owners_scored": ("owners of the last 15 to 30 days, by the rule of a calibration", "card"),
     "gauger_owners_above_calibrated": ("those of them at or above its level of 1 %", "card"),
+    "gauger_workers": ("workers that serve", ""),
 }
 """Gauges that are read at a scrape: name -> help, label."""
 
@@ -66,6 +67,8 @@ COUNTED = {
     "gauger_ledger_rows_dropped_total": ("rows that were never written to the ledger's segments", ""),
     "gauger_ledger_bytes_total": ("bytes written to the ledger's segments, before compression", ""),
     "gauger_ledger_errors_total": ("attempts at writing the ledger's segments that failed", ""),
+    "gauger_worker_restarts_total": ("workers that were started again", ""),
+    "gauger_embedded_valkey_restarts_total": ("times that the embedded Valkey was started again", ""),
 }
 """Counters that are kept elsewhere and read at a scrape: name -> help, label."""
 

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.adopt import read_rules, rule_files
-from gateway.cli.serve import _is_loopback
 from gateway.edge.ops import operator_app
 from gateway.edge.server import Bounds, make_server
 from gateway.reload import Reloader
+from gateway.serving import is_loopback
 from gateway.settings import Settings
 from tests.rig import Running, gateway
 
@@ -191,7 +191,7 @@ async def test_where_nothing_reloads_there_is_nothing_to_ask(tmp_path: Path) -> 
     ],
 )
 def test_only_loopback_is_this_machine_s_alone(host: str, local: bool) -> None:
-    assert _is_loopback(host) is local
+    assert is_loopback(host) is local
 
 
 @pytest.mark.parametrize("token", ["", "short"])

