@@ -66,10 +66,15 @@ async def gateway(
     app: ASGIApp | None = None,
     bounds: Bounds | None = None,
     record: int = 0,
+    port: int = 0,
+    ops_port: int = 0,
     state_dir: Path,
     **settings: Any,
 ) -> AsyncIterator[Running]:
-    """A gateway in front of `app`, or of `upstream`, or of a stand-in model that remembers `record` requests."""
+    """A gateway in front of `app`, or of `upstream`, or of a stand-in model that remembers `record` requests.
+
+    It listens at `port` and `ops_port`, or at free ones.
+    """
     log = io.BytesIO()
     chosen = Settings(state_dir=state_dir, upstream=upstream, pepper=SecretStr("a pepper for tests only"), **settings)
     core = build_core(chosen, stream=log, rules=(policy_of(policy), directory or Directory.empty()))
@@ -80,11 +85,11 @@ async def gateway(
         if app is None:
             relay = Relay(upstream or model.url, chosen)
             app = relay
-        data = make_server(Gate(app, core=core), "127.0.0.1", 0, bounds or Bounds())
-        ops = make_server(operator_app(core), "127.0.0.1", 0, Bounds())
-        async with data.listening() as port, ops.listening() as ops_port:
+        data = make_server(Gate(app, core=core), "127.0.0.1", port, bounds or Bounds())
+        ops = make_server(operator_app(core), "127.0.0.1", ops_port, Bounds())
+        async with data.listening() as at, ops.listening() as ops_at:
             try:
-                yield Running(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ops_port}", core, log, model, rows, port)
+                yield Running(f"http://127.0.0.1:{at}", f"http://127.0.0.1:{ops_at}", core, log, model, rows, at)
             finally:
                 if relay is not None:
                     await relay.aclose()
