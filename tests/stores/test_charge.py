@@ -1,13 +1,16 @@
 """What a request has used is charged while it is under way: nothing is refused, nothing is charged twice."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from gateway.quotas import Draw, LimitLedger, charge_quota, charge_rate, draw_rate
 from gateway.stores.memory import MemoryLimits
+from gateway.stores.valkey.client import connect
+from tests.stores.valkey.ledger import Injected
+from tests.stores.valkey.servers import Server
 
-STORES: dict[str, Callable[[], LimitLedger]] = {"memory": MemoryLimits}
+STORES = ("memory", "valkey")
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
@@ -26,9 +29,21 @@ def live() -> Draw:
     return Draw("live", "live|a", "lease", "concurrent", 1, 900 * SECOND, 1, 1)
 
 
-@pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest) -> LimitLedger:
-    return STORES[request.param]()
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as made:
+        yield made
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[LimitLedger]:
+    if request.param == "memory":
+        yield MemoryLimits()
+        return
+    server.ask("FLUSHALL")
+    made = Injected(connect(server.uri, timeout=5))
+    yield made
+    await made.limits.aclose()
 
 
 async def left(store: LimitLedger, draw: Draw, now: int) -> int:

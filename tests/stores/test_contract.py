@@ -1,14 +1,17 @@
-"""What every store of limits does, whatever it is made of. A new store is one more entry of STORES."""
+"""What every store of limits does, whatever it is made of. A new store is one more name in STORES."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
 from gateway.quotas import LEASE_RETRY, Draw, LimitLedger
 from gateway.stores.memory import MemoryLimits
+from gateway.stores.valkey.client import connect
+from tests.stores.valkey.ledger import Injected
+from tests.stores.valkey.servers import Server
 
-STORES: dict[str, Callable[[], LimitLedger]] = {"memory": MemoryLimits}
+STORES = ("memory", "valkey")
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -16,9 +19,21 @@ DAY = 86_400 * SECOND
 START = 20_000 * DAY
 
 
-@pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest) -> LimitLedger:
-    return STORES[request.param]()
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as made:
+        yield made
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[LimitLedger]:
+    if request.param == "memory":
+        yield MemoryLimits()
+        return
+    server.ask("FLUSHALL")
+    made = Injected(connect(server.uri, timeout=5))
+    yield made
+    await made.limits.aclose()
 
 
 def requests(cost: int = 1, key: str = "a", capacity: int = 60, *, shadow: bool = False) -> Draw:

@@ -44,7 +44,7 @@ class Client:
         """The script's answer. All keys are in one slot. Raises StoreDown, within the time-out."""
         if self.inflight >= INFLIGHT:
             raise StoreDown("too many calls are under way", "busy")
-        rest = [b"%d" % len(keys), *[key.encode() for key in keys], *map(_bytes, args)]
+        rest = [b"%d" % len(keys), *[key.encode(errors="surrogatepass") for key in keys], *map(_bytes, args)]
         deadline = asyncio.get_running_loop().time() + self.timeout
         self.inflight += 1
         try:
@@ -54,6 +54,10 @@ class Client:
                 return await self._to().call(pack(b"EVAL", script.text, *rest), deadline)
         finally:
             self.inflight -= 1
+
+    async def tags(self) -> Sequence[str]:
+        """Hash tags, of which each server that keeps a part of the whole holds at least one."""
+        return ("{=}",)
 
     async def aclose(self) -> None:
         self._link = None

@@ -1,0 +1,15 @@
+#!lua
+-- A process says that it lives. KEYS: the epoch, the processes. ARGV: the process, an epoch should there be none, us
+-- after which a process that is silent no longer counts. Answers {epoch, whether it was made now, the time, processes}.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local epoch, fresh = redis.call('GET', KEYS[1]), 0
+if not epoch then
+  epoch, fresh = ARGV[2], 1
+end
+redis.call('SET', KEYS[1], epoch, 'PX', 30 * 86400 * 1000)
+redis.call('ZADD', KEYS[2], string.format('%d', now), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%d', now - tonumber(ARGV[3])))
+redis.call('PEXPIRE', KEYS[2], 3600 * 1000)
+return {epoch, fresh, now, redis.call('ZCARD', KEYS[2])}
