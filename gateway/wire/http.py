@@ -225,6 +225,8 @@ def _check_credential(value: bytes) -> None:
         raise Refusal("too_large", 431, "credential_too_long", f"The credential is over {MAX_CREDENTIAL} bytes.")
     if _NOT_VISIBLE.search(value):
         raise _bad("invalid_credential", "The credential holds characters outside visible ASCII.")
+    if b"," in value and value[:6].lower() == b"bearer":  # no token has one (RFC 6750 section 2.1): a proxy joined two
+        raise _bad("duplicate_credentials", "A request carries one credential; this one carries several.")
 
 
 def _check_charset(value: bytes) -> None:

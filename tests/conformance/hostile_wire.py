@@ -162,6 +162,7 @@ AUTH = b"Authorization: " + KEY + b"\r\n"
 
 IDENTITY = [
     who("dup-authorization", "RD", AUTH + b"Authorization: Bearer sk-other\r\n"),
+    who("auth-joined", "RD", b"Authorization: Bearer sk-hostile-0001,Bearer sk-other\r\n"),
     who("auth-and-x-api-key", "RD", AUTH + b"X-Api-Key: sk-other\r\n"),
     who("auth-and-goog-key", "RD", AUTH + b"X-Goog-Api-Key: sk-other\r\n"),
     Case("identity", "auth-and-query-key", "RD", (request(CHAT_PATH + b"?k%65y=sk-other"),)),

@@ -118,6 +118,7 @@ def test_routes_are_recognised_as_the_most_lenient_server_would(path: bytes, rea
         ([KEY, KEY], 400, "duplicate_credentials"),
         ([KEY, (b"x-api-key", b"k")], 400, "duplicate_credentials"),
         ([(b"api-key", b"a"), (b"x-goog-api-key", b"k")], 400, "duplicate_credentials"),
+        ([(b"authorization", b"bearer a, Bearer b")], 400, "duplicate_credentials"),
         ([(b"authorization", b"Bearer \xe9")], 400, "invalid_credential"),
         ([(b"x-api-key", b"a\tb")], 400, "invalid_credential"),
         ([(b"x-api-key", b"a" * 8193)], 431, "credential_too_long"),
