@@ -94,7 +94,7 @@ def test_yaml_is_clean() -> None:
         "comments-indentation: disable, comments: {min-spaces-from-content: 1}, "
         "indentation: {indent-sequences: whatever}}}"
     )
-    for name in ("alerts.yaml", "compose.yaml", "kubernetes.yaml"):
+    for name in ("alerts.yaml", "compose.yaml", "envoy.yaml", "kubernetes.yaml"):
         problems = list(linter.run((DEPLOY / name).read_text(), config))
         assert problems == [], f"{name}: {problems}"
 
