@@ -114,4 +114,5 @@ def exposition() -> set[str]:
     page = metrics.Metrics()
     for watched in (*metrics.GAUGES, *metrics.COUNTED):
         page.watch(watched, lambda: 0)
+    page.policy("p", "", "0")
     return {line.split()[2].removesuffix("_total") for line in page.render().decode().splitlines() if "# HELP" in line}
