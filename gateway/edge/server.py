@@ -5,9 +5,10 @@ import contextlib
 import logging
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import msgspec
 import uvicorn
@@ -15,7 +16,19 @@ import uvicorn
 from gateway.errors import Mistake, Refusal
 from gateway.settings import Settings
 
-__all__ = ["Bounds", "Config", "Held", "Server", "bounds_of", "listen", "make_server", "run", "url_of"]
+__all__ = [
+    "Accept",
+    "Acceptor",
+    "Bounds",
+    "Config",
+    "Held",
+    "Server",
+    "bounds_of",
+    "listen",
+    "make_server",
+    "run",
+    "url_of",
+]
 
 LAST_WORDS = 5.0
 """Seconds that cancelled requests get to settle before the app is told to shut down."""
@@ -75,6 +88,16 @@ class Config(uvicorn.Config):
     on_refusal: Callable[[Refusal], None] | None = None
 
 
+class Acceptor(Protocol):
+    """What accepts connections from one socket until it is closed, and then closes that too."""
+
+    def close(self) -> None: ...
+
+
+Accept = Callable[[socket.socket, Callable[[], asyncio.Protocol], ssl.SSLContext | None, Callable[[], int]], Acceptor]
+"""Makes one: of a socket, the protocol of its connections, their TLS, and how many there are now."""
+
+
 class Server(uvicorn.Server):
     """One listener. Handles no signals, never exits the process, and drains without polling.
 
@@ -84,6 +107,7 @@ class Server(uvicorn.Server):
     config: Config
     drain_timeout: float = 30.0
     sockets: Sequence[socket.socket] = ()  # what it listens on; none = the address of its configuration
+    accept: Accept | None = None  # where others accept from the same sockets; None = the event loop's own server
     url: str = ""
     port: int = 0
 
@@ -106,13 +130,27 @@ class Server(uvicorn.Server):
         """Raises Mistake where uvicorn would exit the process."""
         sockets = sockets or list(self.sockets) or listen(self.config.host, self.config.port, self.config.backlog)
         try:
-            await super().startup(sockets)
+            await (super().startup(sockets) if self.accept is None else self._accepting(self.accept, sockets))
         except SystemExit:
             for sock in sockets:
                 sock.close()
             raise Mistake("the application failed to start", hint="its own log lines say why") from None
         self.port = sockets[0].getsockname()[1]
         self.url = url_of(self.config.host, self.port, tls=self.config.is_ssl)
+
+    async def _accepting(self, accept: Accept, sockets: Sequence[socket.socket]) -> None:
+        config, state = self.config, self.server_state
+
+        def protocol() -> asyncio.Protocol:
+            made: Any = config.http_protocol_class
+            return cast("asyncio.Protocol", made(config=config, server_state=state, app_state=self.lifespan.state))
+
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise SystemExit
+        made = [accept(sock, protocol, config.ssl, lambda: len(state.connections)) for sock in sockets]
+        self.servers = cast("list[asyncio.Server]", made)  # which are closed, and no more
+        self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accepts nothing more, lets running requests end within `drain_timeout`, then cancels what is left."""

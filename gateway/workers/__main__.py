@@ -7,9 +7,11 @@ import asyncio
 import os
 import select
 import socket
+import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import httpx
@@ -22,11 +24,13 @@ from gateway.serving import Gateway, opened, tune, warn_of_open_relay
 from gateway.settings import Settings
 from gateway.telemetry import events
 from gateway.workers.channel import Answer, Ask, Brief, Last, Up, Wrong, frame, read, read_brief
+from gateway.workers.sharing import Acceptor, Board
 
 __all__ = ["main"]
 
 AT_ONCE = 16  # questions that are answered at once
 MERCY = 10.0  # s beyond its drain that a worker without a supervisor may take
+Protocol = Callable[[], asyncio.Protocol]
 WORDS = 5.0  # s that the last message may take
 
 log = events.get("workers")
@@ -41,7 +45,7 @@ def main() -> int:
         brief = read_brief(channel)
         if brief is None:
             return 0
-        sockets = [_inherited(number) for number in brief.listeners]
+        sockets = [_inherited(number) for number in (*brief.shared, *brief.own)]
         try:
             uvloop.run(_work(brief, channel, sockets))
         except Mistake as error:
@@ -54,7 +58,18 @@ def main() -> int:
 
 async def _work(brief: Brief, channel: socket.socket, sockets: list[socket.socket]) -> None:
     settings = Settings(**brief.settings)
+    board, number = Board(brief.board, settings.workers), brief.worker
+    os.close(brief.board)
+    shared = sockets[: len(brief.shared)]
+
+    def accept(
+        sock: socket.socket, protocol: Protocol, tls: ssl.SSLContext | None, open_: Callable[[], int]
+    ) -> Acceptor:
+        ahead = (lambda many: board.ahead(number, many)) if sock in shared else (lambda _: False)
+        return Acceptor(sock, protocol, tls, open_, ahead)
+
     async with opened(settings, brief.upstream, sockets) as gateway:
+        gateway.data.accept = accept
         gateway.on_signals()
         reader, writer = await asyncio.open_unix_connection(sock=channel.dup())
         _outlive(channel, settings.drain_delay + settings.drain_timeout + LAST_WORDS + MERCY)

@@ -27,7 +27,9 @@ class Brief(msgspec.Struct, frozen=True, tag=True):
     worker: int
     settings: dict[str, Any]
     upstream: str | None
-    listeners: list[int]
+    shared: list[int]  # listening sockets that all workers accept from
+    own: list[int]  # those of this one alone
+    board: int  # of `sharing.py`
 
 
 class Ask(msgspec.Struct, frozen=True, tag=True):

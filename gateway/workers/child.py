@@ -57,7 +57,7 @@ class Child:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-P", "-m", "gateway.workers", str(self.index)),
                     stdin=theirs.fileno(),
-                    pass_fds=brief.listeners,
+                    pass_fds=[*brief.shared, *brief.own, brief.board],
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
                     process_group=0,  # a terminal's Ctrl-C is the supervisor's: it tells them
                 )

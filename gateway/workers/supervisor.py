@@ -5,6 +5,7 @@ again is taken by another, or waits. It reads no request. Where it dies, its wor
 """
 
 import asyncio
+import os
 import random
 import signal
 import socket
@@ -29,6 +30,7 @@ from gateway.workers.channel import Brief, told
 from gateway.workers.child import Child, Gone
 from gateway.workers.embedded import Embedded
 from gateway.workers.operator import Said, operator_app
+from gateway.workers.sharing import Board, board_file
 from gateway.workers.sums import Totals
 
 __all__ = ["Supervisor", "check", "supervise"]
@@ -72,7 +74,9 @@ async def supervise(settings: Settings) -> None:
         events.configure(settings.log_level, service=Service("gauger", __version__, instance))
         upstream = await stack.enter_async_context(standing_in(settings))
         server = await stack.enter_async_context(Embedded.running(settings)) if settings.embedded_valkey else None
-        flock = Supervisor(settings, instance, upstream, sockets, server)
+        board = board_file(settings.workers)
+        stack.callback(os.close, board)
+        flock = Supervisor(settings, instance, upstream, sockets, board, server)
         operator = operator_app(flock, token=token_of(settings), local=is_loopback(settings.ops_host))
         ops = make_server(operator, settings.ops_host, settings.ops_port, bounds_of(settings, tls=False))
         await stack.enter_async_context(ops.listening())
@@ -89,14 +93,17 @@ class Supervisor:
         instance: str,
         upstream: str | None,
         sockets: list[list[socket.socket]],
+        board: int,
         store: Embedded | None,
     ) -> None:
-        """`sockets` are those of the data port, then those of each worker's own port. `instance` names the gateway."""
+        """`sockets` are those of the data port, then of each worker's own; `board` is a `board_file`."""
         self.restarts = 0
         self._settings = settings
         self._instance = instance
         self._upstream = upstream
         self._sockets = sockets
+        self._board_file = board
+        self._board = Board(board, settings.workers)
         self._store = store
         self._children = [Child(index, self._rose) for index in range(settings.workers)]
         self._totals = Totals()
@@ -180,6 +187,7 @@ class Supervisor:
             began = loop.time()
             child.order = self._order
             code = await child.live(self._brief(child.index))
+            self._board.away(child.index)
             self._totals.retire(child.metrics)
             child.metrics = b""
             if self.draining:
@@ -216,8 +224,15 @@ class Supervisor:
         if self._store is not None:
             changes["store"] = self._store.uri
         own = self._sockets[1 + index] if settings.worker_ports else []
-        listeners = [sock.fileno() for sock in (*self._sockets[0], *own)]
-        return Brief(index, told(settings, **changes), self._upstream, listeners)
+        shared = [sock.fileno() for sock in self._sockets[0]]
+        return Brief(
+            worker=index,
+            settings=told(settings, **changes),
+            upstream=self._upstream,
+            shared=shared,
+            own=[sock.fileno() for sock in own],
+            board=self._board_file,
+        )
 
     def _rose(self, child: Child) -> None:
         """A worker serves: it does what was ordered while it was started."""
