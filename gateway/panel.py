@@ -10,8 +10,9 @@ account that asks ten times a second has nothing to decay but once in 570 reques
 """
 
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from itertools import compress, pairwise
-from struct import Struct
+from struct import Struct, pack, unpack
 
 from gateway.identity import Caller
 from gateway.observe import Observation
@@ -72,6 +73,9 @@ class Panel:
         self._stamps, self._counters, self._sketch = stamps, len(ordered), sketch
         self._head = Struct(f"<B{stamps}q{len(ordered)}f")
         self.size = self._head.size + sketch
+        names = "|".join([f"{file} {name} {span}" for file, name, span in ordered])
+        self._told = Struct(f"<4sq{(len(ordered) + 7) // 8}s")
+        self._names = blake2b(names.encode(), digest_size=4).digest()  # of what the counters of told counts are
         asked = [signal for signal in self.signals.values() if type(signal).asked is not Signal.asked]
         self._asked = [signal.asked for signal in asked]
         self._malformed = [signal.asked for signal in asked if signal.malformed]
@@ -132,14 +136,57 @@ class Panel:
         else:
             slab.since = elapsed
             times[0] = slab.now = now
-            for (places, first), span in zip(self._spans, (HOUR, DAY, WEEK), strict=True):
-                step = GRID[span]
-                steps = now // step - before // step
-                if steps:
-                    left = HALF**steps
-                    for place in compress(places, counts[first:]):  # half of the counts of most accounts are 0
-                        counts[place] *= left
+            self._fade(counts, before, now)
         return slab
+
+    def counted(self, row: bytes) -> bytes:
+        """The counts of a row that aren't 0, for another process to add up: some 150 bytes; b"" for an empty row.
+
+        Raises as `unpack` does.
+        """
+        if not row:
+            return b""
+        slab = self.unpack(row)
+        which, counts = 0, []
+        for at, count in enumerate(slab.counts):
+            if count:
+                which |= 1 << at
+                counts.append(count)
+        head = self._told.pack(self._names, slab.times[0], which.to_bytes((self._counters + 7) // 8, "little"))
+        return head + pack(f"<{len(counts)}f", *counts)
+
+    def heard(self, counted: bytes, now: int) -> Slab:
+        """A slab of the counts that another process has told, as they stand at `now`: to be read, not kept.
+
+        Raises ValueError for what is none, or was told by a process with other signals.
+        """
+        head = self._told.size
+        if len(counted) < head or (len(counted) - head) % 4:
+            raise ValueError("no told counts")
+        names, before, bits = self._told.unpack_from(counted)
+        which = int.from_bytes(bits, "little")
+        if names != self._names or which >> self._counters or 4 * which.bit_count() != len(counted) - head:
+            raise ValueError("counts of other signals")
+        slab = self.fresh()
+        counts = slab.counts
+        for count in unpack(f"<{which.bit_count()}f", counted[head:]):
+            if not 0.0 <= count <= MOST:
+                raise ValueError("no count")
+            place = (which & -which).bit_length() - 1
+            which &= which - 1
+            counts[place] = count
+        slab.times[0] = slab.now = max(before, now)
+        self._fade(counts, min(before, now), now)
+        return slab
+
+    def _fade(self, counts: list[float], before: int, now: int) -> None:
+        for (places, first), span in zip(self._spans, (HOUR, DAY, WEEK), strict=True):
+            step = GRID[span]
+            steps = now // step - before // step
+            if steps:
+                left = HALF**steps
+                for place in compress(places, counts[first:]):  # half of the counts of most accounts are 0
+                    counts[place] *= left
 
     def pack(self, slab: Slab) -> bytes:
         """The row of a slab. Counts beyond what a 32-bit float holds stay at its end."""

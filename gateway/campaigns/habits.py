@@ -5,16 +5,40 @@ the least counted of its kind, of equals that of the next in turn: what has come
 whatever comes between, and its count is exact from then on.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from math import exp
 from struct import Struct
+from typing import NamedTuple
 
 from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.signals import GENERATES, HOUR, WEEK
 
-__all__ = ["CLIENT", "NETWORK", "PARAMS", "Habits", "fingerprints", "generates", "name_print", "seconds"]
+__all__ = [
+    "CELLS",
+    "CLIENT",
+    "END",
+    "FIRST",
+    "FRAMES",
+    "FULL",
+    "MAX_FRAMES",
+    "NETWORK",
+    "OFTEN",
+    "PARAMS",
+    "ROW",
+    "SHARE",
+    "SLOTS",
+    "YOUNG",
+    "Habits",
+    "Part",
+    "fingerprints",
+    "generates",
+    "most",
+    "name_print",
+    "seconds",
+]
 
 SYSTEM, OPENING, CLOSING, BANK, PIECE, PARAMS, CLIENT, NETWORK = range(8)
 """Kinds of fingerprints: five that tell a recipe, and three that tell how it is run, and from where. A key of the
@@ -24,6 +48,7 @@ FIRST = (0, 6, 12, 18, 20, 28, 30, 32)  # kind -> its first slot in the row
 END = (6, 12, 18, 20, 28, 30, 32, 34)
 ONES = ((28, 29), (30, 31), (32, 33))  # slots of parameters, client, network
 SLOTS = 34
+FRAMES = 28  # of them, the first, are of frames
 ROW = Struct(f"<{SLOTS}Q{SLOTS}f")
 EMPTY = bytes(ROW.size)
 CELLS = 32  # of words
@@ -72,8 +97,28 @@ def seconds(seen: Observation, who: Caller) -> list[int]:
     return found
 
 
+class Part(NamedTuple):
+    """What another worker has told of an account: all that it has seen of it itself, and nothing that it has heard."""
+
+    worker: str
+    at: int  # µs: when it was told, by the teller's clock
+    name: int  # of the campaign that it is in there; 0 = in none
+    habits: bytes  # as `form.habits_of` reads them
+    counted: bytes  # of its row of signals; b"" = it was in no campaign and alone
+    bonds: tuple[bytes, ...] = ()  # what the signals of its campaign remember of it, in their order
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return 300 + len(self.habits) + len(self.counted) + sum(map(len, self.bonds))
+
+
 class Habits:
-    """The record of one account. Times in µs."""
+    """The record of one account. Times in µs.
+
+    Where other workers have told of it, the record is the sum: `others` are their parts, and `own` is what this worker
+    has seen itself, None where it has seen nothing. Without others the record is this worker's own.
+    """
 
     __slots__ = (
         "account",
@@ -87,6 +132,8 @@ class Habits:
         "fresh",
         "known",
         "last",
+        "others",
+        "own",
         "owner",
         "requests",
         "row",
@@ -115,9 +162,19 @@ class Habits:
         self.seconds: tuple[int, ...] = (0, 0, 0)  # parameters, client, network of most of its requests; 0 = none
         self.campaign: object | None = None
         self.share = 0.0  # of its requests that fill a frame of its campaign
+        self.own: Habits | None = None
+        self.others: tuple[Part, ...] = ()
 
-    def step(self, seen: Observation, who: Caller, now: int, prints: list[int]) -> list[int]:
-        """One more request, that fills these frames; those among them that are a habit from now on."""
+    @property
+    def mine(self) -> "Habits | None":
+        """What this worker has seen itself."""
+        return self.own if self.others else self
+
+    def step(self, seen: Observation, who: Caller, now: int, prints: list[int], elsewhere: int = 0) -> list[int]:
+        """One more request, that fills these frames; those among them that are a habit from now on.
+
+        `elsewhere`: requests that other workers are known to have seen.
+        """
         weight = float(seen.lines or 1)
         values = ROW.unpack(self.row)
         keys, counts = list(values[:SLOTS]), list(values[SLOTS:])
@@ -139,16 +196,13 @@ class Habits:
         for key in seconds(seen, who):
             _add(keys, counts, key, weight, turn)
         self.row = ROW.pack(*keys, *counts)
-        half = 0.5 * total
-        self.seconds = tuple(
-            [keys[one] if counts[one] >= half else keys[other] if counts[other] >= half else 0 for one, other in ONES]
-        )
+        self.seconds = most(keys, counts, total)
         if seen.words:
             self._count(seen.words)
         if new:
             new = new[: MAX_FRAMES - len(frames)]
             self.frames = (*frames, *new)
-            if self.requests <= YOUNG + (seen.lines or 1):
+            if self.requests + elsewhere <= YOUNG + (seen.lines or 1):
                 self.born = (*self.born, *new)
         return new
 
@@ -175,6 +229,14 @@ class Habits:
                 cells = bytearray([each >> 1 for each in cells])
             cells[at] += 1
         self.cells = bytes(cells)
+
+
+def most(keys: Sequence[int], counts: Sequence[float], total: float) -> tuple[int, ...]:
+    """Parameters, client and network of most of the requests; 0 = none."""
+    half = 0.5 * total
+    return tuple(
+        [keys[one] if counts[one] >= half else keys[other] if counts[other] >= half else 0 for one, other in ONES]
+    )
 
 
 def generates(seen: Observation) -> bool:

@@ -5,6 +5,8 @@ read a row; what they keep in sketches does not add up, and is not read. A poole
 members fill says what it says once, however many they are.
 """
 
+from collections.abc import Iterable
+
 from gateway.gauges import PANEL
 from gateway.signals import Slab
 
@@ -30,16 +32,16 @@ class Pool:
         self.now = now
         self._slab = PANEL.fresh()
 
-    def add(self, row: bytes) -> Slab | None:
-        """The signals of one member, as they stand now; None for an empty row."""
-        if not row:
+    def add(self, row: bytes, heard: Iterable[bytes] = ()) -> Slab | None:
+        """The signals of one member, as they stand now; None where nothing is known. `heard`: its counts elsewhere."""
+        slab = PANEL.read_at(row, self.now) if row else None
+        for counted in heard:
+            other = PANEL.heard(counted, self.now)
+            slab = other if slab is None else _sum(slab, other)
+        if slab is None:
             return None
-        slab = PANEL.read_at(row, self.now)
-        sums, counts = self._slab.counts, slab.counts
-        for at, count in enumerate(counts):
-            if count:
-                sums[at] += count
-        return slab
+        _sum(self._slab, slab)
+        return PANEL.shared(slab) if heard else slab
 
     def read(self, template_share: float | None) -> dict[str, float]:
         """The readings by name. Of a share that nobody has, and that is of all requests, nothing is said."""
@@ -58,3 +60,12 @@ class Pool:
         if template_share is not None:
             made["template_share"] = round(template_share, PLACES)
         return made
+
+
+def _sum(into: Slab, slab: Slab) -> Slab:
+    """The first, with the counts of the second added."""
+    sums = into.counts
+    for at, count in enumerate(slab.counts):
+        if count:
+            sums[at] += count
+    return into

@@ -20,8 +20,8 @@ ENTERS = 0.5  # share of an account's requests, where the campaign is a cohort
 class Recipe:
     """A campaign. What it is like changes only when all is gone through; members come in between, too."""
 
-    def __init__(self, name: str) -> None:
-        self.id = name
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.members: list[Habits] = []
         self.frames: dict[int, float] = {}  # key -> dB
         self.seconds: dict[int, float] = {}  # the same of parameters, client and network
@@ -52,6 +52,11 @@ class Recipe:
     def requests(self) -> float:
         """The week's requests of all members, when it was last looked at."""
         return self.snapshot.readings.get("week.requests", 0.0) if self.snapshot is not None else 0.0
+
+    @property
+    def id(self) -> str:
+        """What operators and limits call it."""
+        return f"campaign-{self.number:010x}"
 
     def leave(self) -> None:
         """It is none any more."""
@@ -88,6 +93,10 @@ class Recipe:
                     bond.saw(account, seen, now)
                 return
 
+    def remembered(self, account: str) -> tuple[bytes, ...]:
+        """What its signals remember of a member, for other workers."""
+        return ()
+
     def look(self, row_of: Callable[[str], bytes], epoch: int, now: int, turn: Turn) -> Generator[None, None, None]:
         """Makes the snapshot anew."""
         pool = Pool(now)
@@ -97,10 +106,11 @@ class Recipe:
         members, owners = self.members, set[str]()
         for record in members:
             owners.add(record.owner)
-            slab = pool.add(row_of(record.account))
+            heard = [part.counted for part in record.others if part.counted]
+            slab = pool.add(row_of(record.account), heard)
             for bond in self._bonds:
                 bond.member(record, slab)
-            if turn.ends(ADDED):
+            if turn.ends(ADDED * (1 + len(heard))):
                 yield
         made: dict[str, float] = {}
         for bond in self._bonds:

@@ -6,23 +6,25 @@ slices of some 0.15 ms, one an answer, so that no request waits for it; where it
 four times as many answers have come. Nothing is taken over from the last time but a campaign's name, which goes to
 whoever has most of its members: what isn't so any more is not linked any more.
 
-Bounds. `memory` bytes for the records, at `RECORD` each (measured by tracemalloc); the least recently seen goes first.
-Accounts without a habit have a tenth of the room to themselves, and push out each other: made-up accounts of a request
-or two can't have anybody else forgotten. Once somebody with a habit was forgotten, nobody is taken for new by that he
-was not seen before.
-A counting filter of 1 MiB tells which frames several accounts fill (Fan et al., Summary cache, 2000): where two frames
-fall together one is looked at that needn't be. At most `MOST` campaigns, the largest.
+Where other workers see accounts too, they tell each other their records (`changed`, `hear`), and each finds what one
+process would. A record that was heard stands among the others, and what several have seen of one account is added up.
+
+Bounds: `campaigns/room.py`. At most `MOST` campaigns, the largest.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Iterable
 from math import log10
 
-from gateway.campaigns import COUNTS, Campaign
+from gateway.campaigns import Campaign
+from gateway.campaigns.form import OtherVersion, Unreadable, packed, read
+from gateway.campaigns.form import record as told_record
 from gateway.campaigns.habits import Habits, fingerprints, generates, seconds
 from gateway.campaigns.linking import Turn
 from gateway.campaigns.recipe import Recipe
+from gateway.campaigns.room import RECORD, Room
+from gateway.campaigns.telling import Telling
 from gateway.campaigns.walk import Group, walk
+from gateway.gauges import PANEL
 from gateway.identity import Caller
 from gateway.observe import Observation
 from gateway.signals import HOUR
@@ -30,16 +32,13 @@ from gateway.signals import HOUR
 __all__ = ["MEMORY", "RECORD", "Campaigns"]
 
 MEMORY = 100_663_296  # bytes
-RECORD = 1750
-NEW = 0.1  # share of the room for accounts without a habit
-FILTER = 1 << 20
-FULL = 255
 MOST = 256  # campaigns
 EPOCH = HOUR  # µs after which all is gone through again, whatever has changed
 PAUSE = 60_000_000  # µs between two times, at least
 REST = 4  # answers for each slice, before all is gone through again
 FEW = 500  # slices that need no rest
 MANY = 6  # times that an account took up what a few others fill: reason enough to look before the hour is over
+NAMES = (1 << 40) - 1  # numbers of campaigns
 FARTHEST = 0.01  # share of use below which a membership says no less
 
 RowOf = Callable[[str], bytes]
@@ -51,26 +50,33 @@ class Campaigns:
 
     def __init__(self, row_of: RowOf, memory: int = MEMORY) -> None:
         self._row_of = row_of
-        self._most = memory // RECORD
-        self._records: OrderedDict[str, Habits] = OrderedDict()
-        self._new: OrderedDict[str, Habits] = OrderedDict()  # without a habit yet
-        self._shared = bytearray(FILTER) if self._most else bytearray()
+        self._telling = Telling()
+        self._sharing = False
+        self._room = Room(memory, self._telling.forget)
         self._recipes: dict[int, Recipe] = {}  # frame -> the campaign that it is of
         self._live: list[Recipe] = []
         self._walk: Slices | None = None
         self._now = self._begun = 0  # µs; when all was last gone through
         self._answers = self._slices = self._taken = self._asked = 0  # since then
-        self.public: set[int] = set()  # frames that are everybody's, as of the last time
-        self.started = 0
         self.epoch = 0
-        self.evicted = 0
+        self.heard = self.told = self.unreadable = self.of_other_versions = 0  # records
 
     def __len__(self) -> int:
-        return len(self._records) + len(self._new)
+        return len(self._room)
 
     def __bool__(self) -> bool:
         """Whether anything is remembered at all."""
-        return self._most > 0
+        return bool(self._room)
+
+    @property
+    def evicted(self) -> int:
+        """Accounts with a habit that were seen here, and forgotten for want of room."""
+        return self._room.evicted
+
+    @property
+    def foreign(self) -> int:
+        """Accounts that only other workers have seen."""
+        return self._room.foreign
 
     @property
     def walking(self) -> bool:
@@ -94,7 +100,7 @@ class Campaigns:
 
     def look(self, account: str) -> tuple[Campaign | None, float]:
         """The campaign of an account as it was last looked at, and how surely it is a member: dB, 0 or less."""
-        record = self._records.get(account)
+        record = self._room.habitual(account)
         recipe = record.campaign if record is not None else None
         if record is None or not isinstance(recipe, Recipe) or recipe.snapshot is None:
             return None, 0.0
@@ -109,8 +115,7 @@ class Campaigns:
         found = self.look(who.account)
         if found[0] is not None or not self._recipes or not generates(seen):
             return found
-        record = self._records.get(who.account) or self._new.get(who.account)
-        record = record or Habits(who.account, who, self._now, self._since)
+        record = self._room.get(who.account) or Habits(who.account, who, self._now, self._room.since)
         share = 1.0 / (record.count + 1.0)
         recipe = self._filled(record, seen, who, share)
         return (recipe.snapshot, _membership(share)) if recipe is not None and recipe.snapshot is not None else found
@@ -125,59 +130,113 @@ class Campaigns:
 
     def saw(self, who: Caller, seen: Observation, now: int) -> None:
         """The model server has answered a request. `now` in µs."""
-        if not self._most or not generates(seen):
+        room = self._room
+        if not room or not generates(seen):
             return
         self._now = now = max(now, self._now)
-        record = self._record(who, now)
+        record = room.seen(who, now)
         prints = fingerprints(seen)
         before = record.frames
         new = record.step(seen, who, now, prints)
+        if record.own is not None:
+            record.own.step(seen, who, now, prints, record.requests - record.own.requests - (seen.lines or 1))
         if new:
-            self._recount(before, record.frames)
-            self._taken += any(self.is_shared(key) and key not in self.public for key in new)
-            if not before and self._new.pop(who.account, None) is not None:
-                self._records[who.account] = record
-                self._fit()
+            room.took_up(record, before)
+            self._taken += any(room.is_shared(key) and key not in room.public for key in new)
         recipe = record.campaign
         if recipe is None and self._recipes:
             recipe = self._enter(record)
         if isinstance(recipe, Recipe):
             recipe.saw(record.account, seen, now, prints)
             self._asked += 1
+        self._note(record)
         self._answers += 1
         self._turn(now)
 
+    def share(self) -> None:
+        """There are other workers: from now on `changed` says what they have to be told, of all that was seen here."""
+        self._sharing = True
+        self._telling.anew(self._room.own())
+
     @property
-    def _since(self) -> int:
-        """Since when nobody with a habit is forgotten, µs; 0 = somebody was."""
-        return self.started if not self.evicted else 0
+    def untold(self) -> int:
+        """Accounts that other workers are to be told of."""
+        return len(self._telling)
 
-    def _record(self, who: Caller, now: int) -> Habits:
-        """The record of an account; a new one where nothing is known."""
-        table = self._records
-        record = table.get(who.account)
+    def changed(self, now: int, most: int = 8) -> list[tuple[str, bytes]]:
+        """At most so many accounts that other workers are to be told of, each with its record: some 20 µs each.
+
+        They count as told, unless `missed` says that they were not. `now` in µs. Without `share` there are none.
+        """
+        found: list[tuple[str, bytes]] = []
+        telling = self._telling
+        while self._sharing and len(found) < most and (account := telling.next(now)) is not None:
+            record = self._room.get(account)
+            mine = record.mine if record is not None else None
+            if record is None or mine is None:
+                telling.forget(account)
+                continue
+            mine.shares()
+            name = number_of(record)
+            counted = b""
+            bonds: tuple[bytes, ...] = ()
+            if name or any(self.is_shared(key) and key not in self._room.public for key in record.frames):
+                counted = PANEL.counted(self._row_of(account))
+            if isinstance(record.campaign, Recipe):
+                bonds = record.campaign.remembered(account)
+            found.append((account, told_record(account, now, packed(mine), name, counted, bonds)))
+            telling.said(mine, name, now)
+        self.told += len(found)
+        return found
+
+    def missed(self, accounts: Iterable[str]) -> None:
+        """The records of these accounts did not reach the others."""
+        self._telling.missed(accounts)
+
+    def hear(self, data: bytes, worker: str, now: int) -> bool:
+        """What another worker has told of an account; whether it could be read. `now` in µs; its clock may differ.
+
+        It takes some 60 µs, and 40 more for each worker that has seen this account as well.
+        """
+        if not self._room:
+            return False
+        try:
+            told, part = read(data, worker)
+        except OtherVersion:
+            self.of_other_versions += 1
+            return False
+        except Unreadable:
+            self.unreadable += 1
+            return False
+        self._now = now = max(now, self._now)
+        part = part._replace(at=min(part.at, now))
+        told.since, told.first, told.last, told.faded = (
+            min(each, now) for each in (told.since, told.first, told.last, told.faded)
+        )
+        self.heard += 1
+        before = self._room.get(told.account)
+        requests, frames = (before.requests, before.frames) if before is not None else (0, ())
+        record = self._room.hear(told, part)
         if record is None:
-            table = self._new
-            record = table.get(who.account)
-        if record is not None:
-            table.move_to_end(who.account)
-            return record
-        self.started = self.started or now
-        record = self._new[who.account] = Habits(who.account, who, now, self._since)
-        self._fit()
-        return record
+            return True
+        room = self._room
+        self._taken += any(
+            key not in frames and room.is_shared(key) and key not in room.public for key in record.frames
+        )
+        if record.campaign is None and self._recipes:
+            self._enter(record)
+        if record.campaign is not None:
+            self._asked += max(0, record.requests - requests)
+        return True
 
-    def _fit(self) -> None:
-        """Forgets until all have room: of those without a habit, then of all others, who was seen longest ago."""
-        room = max(1, int(NEW * self._most))
-        while len(self._new) > room:
-            self._new.popitem(last=False)
-        while len(self._records) > self._most - room:
-            _, record = self._records.popitem(last=False)
-            self._recount(record.frames, ())
-            record.frames = record.born = ()
-            record.campaign = None
-            self.evicted += 1
+    def turn(self) -> None:
+        """One slice of going through everything, if it is time: where much is heard and little is asked."""
+        self._answers += 1
+        self._turn(self._now)
+
+    def _note(self, record: Habits) -> None:
+        if self._sharing and (mine := record.mine) is not None:
+            self._telling.note(mine, number_of(record), self._now)
 
     def settle(self) -> None:
         """Goes through everything now, to the end: for those who have the time."""
@@ -190,20 +249,12 @@ class Campaigns:
             self._slice()
 
     def records(self) -> Collection[Habits]:
-        """All records as they are now, the least recently seen first."""
-        return [*self._records.values(), *self._new.values()]
+        """All records as they are now: those that are only heard of first, then the least recently seen."""
+        return self._room.records()
 
     def is_shared(self, key: int) -> bool:
         """Whether at least three accounts fill a frame; it may be said of one that fewer do."""
-        return self._shared[_place(key)] >= COUNTS
-
-    def habits_of(self, record: Habits) -> dict[int, float]:
-        """The frames that an account still fills, with their shares."""
-        before = record.frames
-        shares = record.shares()
-        if record.frames != before:
-            self._recount(before, record.frames)
-        return shares
+        return self._room.is_shared(key)
 
     def _turn(self, now: int) -> None:
         """One slice of going through everything, if it is time."""
@@ -231,74 +282,92 @@ class Campaigns:
 
     def _through(self, now: int) -> Slices:
         turn = Turn()
-        self.public = set()
-        groups = yield from walk(self, now, turn)
+        self._room.public = set()
+        groups = yield from walk(self._room, now, turn)
         self.epoch += 1
         yield from self._commit(groups[:MOST], turn)
         for recipe in self._live:
             yield from recipe.look(self._row_of, self.epoch, now, turn)
-
-    def _commit(self, groups: list[Group], turn: Turn) -> Slices:
-        """The groups become the campaigns. Each takes over the one that most of its members were in."""
-        left = {recipe.id: recipe for recipe in self._live}
-        live: list[Recipe] = []
-        for group in groups:
-            before: dict[str, int] = {}
-            for user in group.users:
-                recipe = user.habits.campaign
-                if isinstance(recipe, Recipe) and recipe.id in left:
-                    before[recipe.id] = before.get(recipe.id, 0) + 1
+        for recipe in self._live:
+            for record in recipe.members:
+                self._note(record)
                 if turn.ends(1):
                     yield
-            name = max(before, key=lambda each: (before[each], each), default="")
-            live.append(left.pop(name) if name else Recipe(self._name(group, [*left, *[each.id for each in live]])))
-        for recipe in left.values():
+
+    def _commit(self, groups: list[Group], turn: Turn) -> Slices:
+        """The groups become the campaigns. Each takes over the one that most of its members were in.
+
+        Its name is what most of its members are said to be in, each by the worker that sees it: all workers hear the
+        same, and so they come to the same name, whoever found the campaign first.
+        """
+        left = list(self._live)
+        live: list[Recipe] = []
+        taken: set[int] = set()
+        names: list[int] = []
+        for group in groups:
+            here: dict[Recipe, int] = {}  # members that are in it
+            said: dict[int, int] = {}  # number -> members that are in it where they are seen
+            for user in group.users:
+                recipe = user.habits.campaign
+                if isinstance(recipe, Recipe):
+                    here[recipe] = here.get(recipe, 0) + 1
+                    if user.habits.mine is not None:
+                        said[recipe.number] = said.get(recipe.number, 0) + 1
+                for part in user.habits.others:
+                    if part.name:
+                        said[part.name] = said.get(part.name, 0) + 1
+                if turn.ends(1):
+                    yield
+            before = {recipe: count for recipe, count in here.items() if recipe in left}
+            votes = {recipe.number: (said.get(recipe.number, 0), count) for recipe, count in before.items()}
+            votes = {name: (count, 0) for name, count in said.items()} | votes
+            name = max(votes.keys() - taken, key=lambda each: (votes[each], each), default=0)
+            if not name:
+                name = self._name(group, taken | {recipe.number for recipe in left})
+            taken.add(name)
+            names.append(name)
+            recipe = max(before, key=lambda each: (before[each], each.number), default=None)
+            if recipe is None:
+                recipe = Recipe(name)
+            else:
+                left.remove(recipe)
+            live.append(recipe)
+        for recipe in left:
             recipe.leave()
         self._live, self._recipes = live, {}
-        for recipe, group in zip(live, groups, strict=True):
+        for recipe, name, group in zip(live, names, groups, strict=True):
+            recipe.number = name
             yield from recipe.regroup(group, turn)
             for key in recipe.frames:
                 self._recipes.setdefault(key, recipe)
 
-    def _name(self, group: Group, taken: list[str]) -> str:
+    def _name(self, group: Group, taken: Collection[int]) -> int:
         """After its commonest frame, whose fingerprint is keyed: it tells nothing."""
         key = next(iter(group.frames)) >> 3
-        name = f"campaign-{key & 0xFFFFFFFFFF:010x}"
-        while name in taken:
+        while (key & NAMES or 1) in taken:
             key += 1
-            name = f"campaign-{key & 0xFFFFFFFFFF:010x}"
-        return name
-
-    def _recount(self, before: tuple[int, ...], after: tuple[int, ...]) -> None:
-        """Counts which frames an account has taken up and left. A full counter stays full."""
-        shared = self._shared
-        for key in before:
-            if key not in after and 0 < shared[_place(key)] < FULL:
-                shared[_place(key)] -= 1
-        for key in after:
-            if key not in before and shared[_place(key)] < FULL:
-                shared[_place(key)] += 1
+        return key & NAMES or 1
 
     def _enter(self, record: Habits) -> Recipe | None:
         """The campaign that an account enters between two times, on the terms on which the others were linked."""
         found = [key for key in record.frames if key in self._recipes]
         if not found:
             return None
-        shares = self.habits_of(record)
+        shares = self._room.habits_of(record)
         for key in found:
             recipe, share = self._recipes[key], shares.get(key, 0.0)
             if recipe.takes(record, key, share):
                 record.campaign, record.share = recipe, share
                 recipe.members.append(record)
-                if len(recipe.members) > 2 * len(self._records):
+                if len(recipe.members) > 2 * len(self._room):
                     recipe.compact()
                 return recipe
         return None
 
 
-def _place(key: int) -> int:
-    """Where a frame is counted: its lowest three bits tell its kind."""
-    return (key >> 3) % FILTER
+def number_of(record: Habits) -> int:
+    """The number of the campaign that an account is in; 0 = in none."""
+    return record.campaign.number if isinstance(record.campaign, Recipe) else 0
 
 
 def _membership(share: float) -> float:

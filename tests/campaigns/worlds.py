@@ -44,6 +44,7 @@ class World:
         self.tables = Campaigns(lambda account: self.rows.get(account, b""), memory)
         self.callers: dict[str, Caller] = {}
         self.asked = 0
+        self.last: tuple[Caller, Observation, int]  # who asked what, and when
         self._signals = signals
 
     def join(self, account: str, **fields: Any) -> None:
@@ -61,6 +62,7 @@ class World:
             if self._signals:
                 row = PANEL.pack(PANEL.asked(self.rows.get(account, b""), seen, who, self.now))
                 self.rows[account] = PANEL.pack(PANEL.ended(row, seen, ANSWERED, self.now))
+            self.last = (who, seen, self.now)
             self.tables.saw(who, seen, self.now)
 
     def crowd(self, count: int, *, name: str = "old", age: float | None = 400, times: int = 3, **fields: Any) -> None:
