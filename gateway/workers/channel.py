@@ -18,7 +18,6 @@ from gateway.settings import Settings
 __all__ = ["Answer", "Ask", "Brief", "Last", "Message", "Up", "Wrong", "frame", "read", "read_brief", "told"]
 
 LENGTH = struct.Struct(">I")
-LONGEST = 1 << 28  # bytes of a message
 
 
 class Brief(msgspec.Struct, frozen=True, tag=True):
@@ -86,7 +85,7 @@ async def read(reader: asyncio.StreamReader) -> Message | None:
     """The next message; None where the other side is gone."""
     try:
         (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-        return _decoder.decode(await reader.readexactly(min(length, LONGEST)))
+        return _decoder.decode(await reader.readexactly(length))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
 
@@ -97,7 +96,8 @@ def read_brief(sock: socket.socket) -> Brief | None:
     if len(head) < LENGTH.size:
         return None
     (length,) = LENGTH.unpack(head)
-    message = _decoder.decode(sock.recv(min(length, LONGEST), socket.MSG_WAITALL))
+    body = sock.recv(length, socket.MSG_WAITALL)
+    message = _decoder.decode(body) if len(body) == length else None
     return message if isinstance(message, Brief) else None
 
 

@@ -84,12 +84,14 @@ class Totals:
 
     def retire(self, exposition: bytes) -> None:
         """Keeps the counters of a worker that has ended, from what it last showed; b"" = nothing."""
+        if not exposition:
+            return
         last = _Sum()
         last.read(exposition)
         kept = _Sum()
         kept.add(self._gone, policy=bool(last.digests & self._gone.digests))
         kept.add(last, policy=True)
-        kept.digests = last.digests or self._gone.digests
+        kept.digests = last.digests
         self._gone = kept
 
     def render(self, expositions: Iterable[bytes], more: Iterable[Metric] = ()) -> bytes:
