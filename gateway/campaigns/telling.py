@@ -47,9 +47,9 @@ class Telling:
         account = record.account
         said = self._said.get(account)
         if said is None or said.name != name or said.frames is not record.frames:
-            (self._due if record.frames else self._few)[account] = None
+            self._queue(account, bool(record.frames))
         elif record.requests >= (GROWN_MEMBER if name else GROWN) * said.requests:
-            self._due[account] = None
+            self._queue(account, True)
         elif record.requests > said.requests and account not in self._later:
             self._later[account] = now + LATER
 
@@ -63,7 +63,7 @@ class Telling:
         """These were not told after all."""
         for account in accounts:
             if self._said.pop(account, None) is not None:
-                self._due[account] = None
+                self._queue(account, True)
 
     def said(self, record: Habits, name: int, now: int) -> None:
         """An account was told."""
@@ -78,6 +78,13 @@ class Telling:
         """An account is remembered no more."""
         for names in (self._said, self._due, self._few, self._later):
             names.pop(account, None)
+
+    def _queue(self, account: str, first: bool) -> None:
+        if first:
+            self._few.pop(account, None)
+            self._due[account] = None
+        elif account not in self._due:
+            self._few[account] = None
 
     def next(self, now: int) -> str | None:
         """The next account that is due, if any: it stays so until it was `said`, or is forgotten."""

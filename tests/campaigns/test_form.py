@@ -1,6 +1,7 @@
 """A record as bytes: what comes back is what was told, to the bit."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ def test_what_comes_back_is_what_was_told(seed: int, account: str, org: str | No
     tables, now, chance = Campaigns(lambda account: b""), T0, random.Random(seed)
     who = called(account, net="n", at=now, org=org)
     for at in range(chance.randrange(1, 60)):
-        more = {"opening": chance.choice((0, 2**53 - 1)), "words": tuple(range(chance.randrange(9)))}
+        more: dict[str, Any] = {"opening": chance.choice((0, 2**53 - 1)), "words": tuple(range(chance.randrange(9)))}
         lines = chance.choice((0, 0, 1, 50_000, 2**62))
         op = "batch" if lines else "chat"
         tables.saw(who, fill(chance.randrange(5), at, params=chance.randrange(3), op=op, lines=lines, **more), now)
