@@ -9,13 +9,14 @@ from gateway.accounts import Directory, load_accounts
 from gateway.documents import shown
 from gateway.errors import Mistake
 from gateway.files import default_policy, place_of, plain, resolver
+from gateway.ledger.record import Adopted
 from gateway.policy.check import examine
-from gateway.policy.loader import PolicyErrors
+from gateway.policy.loader import PolicyErrors, load
 from gateway.policy.model import Policy
 from gateway.settings import Settings
 from gateway.stores.memory import MemoryLimits
 
-__all__ = ["read_rules", "rule_files"]
+__all__ = ["adopted", "read_rules", "rule_files"]
 
 T = TypeVar("T")
 MOST_LINES = 20  # of failing tests that are shown at once
@@ -47,6 +48,25 @@ def read_rules(settings: Settings) -> tuple[Policy, Directory]:
         return policy, Directory.empty()
     file = path.parent / policy.identity.directory
     return policy, _located(lambda: load_accounts(_read(file), str(file), frozenset(policy.plans)))
+
+
+def adopted(row: Adopted) -> Policy:
+    """The policy of a row that adopted it, from the files that it carries."""
+
+    def resolve(name: str) -> bytes:
+        if name not in row.files:
+            raise FileNotFoundError(2, "it is not in the ledger", name)
+        return row.files[name].encode()
+
+    own = row.files.get(row.source)
+    if own is None:
+        hint = "`--policy FILE` names the one to judge by"
+        raise Mistake(f"row {row.seq} adopts policy {row.digest} without its file", hint=hint)
+    try:
+        return load(own, row.source, resolve)
+    except PolicyErrors as errors:
+        said = "\n".join(map(str, errors.findings))
+        raise Mistake(f"the policy that row {row.seq} adopts can't be read by this version:\n{said}") from None
 
 
 def _checked(path: Path) -> Policy:

@@ -18,21 +18,20 @@ from gateway.edge.admission import Admission
 from gateway.edge.clock import Clock
 from gateway.edge.core import Core
 from gateway.edge.exchange import ASGIApp, Receive, Scope, Send
+from gateway.edge.snapshots import Snapshots
 from gateway.edge.transports import make_upstream
 from gateway.edge.tunnel import TunnelBounds, pass_through
 from gateway.edge.upstream import Upstream
 from gateway.errors import Mistake
 from gateway.ledger.line import Service
-from gateway.ledger.record import Opened
 from gateway.pepper import load_pepper, load_tag_key
 from gateway.policy.model import Policy
 from gateway.refusals import Vendor
 from gateway.reload import Reloader
+from gateway.restore import start
 from gateway.settings import Settings
 from gateway.settings import load as load_settings
-from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.journal import Journal
-from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.served import Served
 from gateway.telemetry import events
@@ -69,6 +68,8 @@ class Gate(gate.Gate):
         core = self.core
         reloader = Reloader(core, lambda: rule_files(settings, core.policy), lambda: read_rules(settings))
         tasks = [asyncio.create_task(core.keep_leases())]
+        if core.snapshots is not None:
+            tasks.append(asyncio.create_task(core.snapshots.run()))
         if settings.reload_interval:
             tasks.append(asyncio.create_task(reloader.run(settings.reload_interval)))
         try:
@@ -129,7 +130,6 @@ def build_core(
     the time in place of the machine's.
     """
     policy, directory = rules or read_rules(settings)
-    limits = MemoryLimits(max_cells=settings.max_cells)
     lines = LineWriter(stream or sys.stdout.buffer, capacity=settings.log_queue)
     metrics = Metrics()
     service = Service("gauger", __version__, settings.service_instance or f"{socket.gethostname()}:{settings.port}")
@@ -140,32 +140,38 @@ def build_core(
         body_budget=settings.body_budget,
         body_timeout=settings.body_timeout,
     )
+    pepper, tag_key, trusted = load_pepper(settings), _tag_key(settings), networks(settings.trusted_proxies)
+    ledger, clock = _ledger(settings), clock or Clock()
+    begun = start(settings, policy, pepper.id, service, clock.now())
     core = Core(
         policy=policy,
         directory=directory,
-        pepper=load_pepper(settings),
-        tag_key=_tag_key(settings),
-        trusted=networks(settings.trusted_proxies),
+        pepper=pepper,
+        tag_key=tag_key,
+        trusted=trusted,
         admission=admission,
-        limits=limits,
-        accounts=MemoryAccounts(settings.max_accounts, memory=settings.state_memory),
+        limits=begun.limits,
+        accounts=begun.accounts,
         journal=Journal(),
         lines=lines,
         metrics=metrics,
         tracer=Tracer(settings.tracing, version=service.version, instance=service.instance),
         served=Served(settings.served_memory),
-        clock=clock or Clock(),
+        clock=clock,
         kill=not settings.enforce,
         usage_ask=settings.usage_ask,
         log_format=settings.log_format,
         service=service,
+        ledger=ledger,
     )
     if settings.campaign_memory:
         core.campaigns = Campaigns(lambda account: core.accounts.get(account).signals, settings.campaign_memory)
-    core.ledger = _ledger(settings)
-    if core.ledger is not None:
-        core.journal.subscribe(core.ledger)
-    _open(core, settings)
+    if ledger is not None:
+        core.journal.subscribe(ledger)
+    core.journal.begin(begun.row)
+    core.record_policy()
+    if settings.ledger is not None:
+        core.snapshots = Snapshots(core, settings.ledger, settings.snapshot_interval)
     core.watch()
     # The form parser logs what it stumbles over, byte by byte; the model server tells the caller what is wrong.
     logging.getLogger("python_multipart").disabled = True
@@ -195,22 +201,6 @@ def _ledger(settings: Settings) -> SegmentWriter | None:
         sync=settings.ledger_sync,
         log=events.get("ledger"),
     )
-
-
-def _open(core: Core, settings: Settings) -> None:
-    """The first rows of a process, numbered 1 and 2: what the core reads of its settings, and the policy in force."""
-    row = Opened(
-        core.journal.next(),
-        core.clock.now(),
-        __version__,
-        core.service.instance,
-        core.pepper.id,
-        accounts=settings.max_accounts,
-        memory=settings.state_memory,
-        cells=settings.max_cells,
-    )
-    core.journal.append(row)
-    core.record_policy()
 
 
 def networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway import __version__
 from gateway.accounts import Directory, load_accounts
+from gateway.adopt import adopted
 from gateway.calibrate.drift import drift, window_of
 from gateway.calibrate.fitting import Made, Options, Rule, calibrated
 from gateway.calibrate.labels import Labels, read_labels
@@ -17,7 +18,7 @@ from gateway.calibrate.nulls import overlay
 from gateway.calibrate.owners import Owners
 from gateway.calibrate.told import drift_text, file_text, made_text, null_text
 from gateway.campaigns.tables import Campaigns
-from gateway.cli.playing import Lines, adopted, folded, fresh, progress, unwatched, write
+from gateway.cli.playing import Lines, folded, fresh, progress, unwatched, write
 from gateway.cli.raw import PUBLIC_PEPPER, Player
 from gateway.cli.sources import begins, expand, lines
 from gateway.errors import Mistake

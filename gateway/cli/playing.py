@@ -13,15 +13,12 @@ import msgspec
 from gateway.cli.sources import Source
 from gateway.errors import Mistake
 from gateway.ledger.chain import body_of
-from gateway.ledger.record import Adopted, Opened
+from gateway.ledger.record import Opened
 from gateway.ledger.steps import Accounts, Limits
-from gateway.policy.loader import PolicyErrors
-from gateway.policy.loader import load as load_policy
-from gateway.policy.model import Policy
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.memory import MemoryLimits
 
-__all__ = ["Lines", "adopted", "folded", "fresh", "output", "progress", "unwatched", "write"]
+__all__ = ["Lines", "folded", "fresh", "output", "progress", "unwatched", "write"]
 
 T = TypeVar("T")
 Lines = Iterator[tuple[Source, int, bytes]]
@@ -47,25 +44,6 @@ def folded(read: Lines, step: Callable[[bytes], T]) -> Iterator[T]:
             hint = "`gauger verify DIR` says more"
             raise Mistake("this is no row of a ledger", place=f"{source.name}:{number}", hint=hint) from None
         yield made
-
-
-def adopted(row: Adopted) -> Policy:
-    """The policy of a row that adopted it, from the files that it carries."""
-
-    def resolve(name: str) -> bytes:
-        if name not in row.files:
-            raise FileNotFoundError(2, "it is not in the ledger", name)
-        return row.files[name].encode()
-
-    own = row.files.get(row.source)
-    if own is None:
-        hint = "`--policy FILE` names the one to judge by"
-        raise Mistake(f"row {row.seq} adopts policy {row.digest} without its file", hint=hint)
-    try:
-        return load_policy(own, row.source, resolve)
-    except PolicyErrors as errors:
-        said = "\n".join(map(str, errors.findings))
-        raise Mistake(f"the policy that row {row.seq} adopts can't be read by this version:\n{said}") from None
 
 
 def fresh(row: Opened) -> tuple[Limits, Accounts]:

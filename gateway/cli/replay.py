@@ -11,9 +11,9 @@ import click
 import msgspec
 
 from gateway import __version__
-from gateway.adopt import read_rules
+from gateway.adopt import adopted, read_rules
 from gateway.campaigns.tables import Campaigns
-from gateway.cli.playing import Lines, adopted, folded, fresh, output, progress, unwatched, write
+from gateway.cli.playing import Lines, folded, fresh, output, progress, unwatched, write
 from gateway.cli.raw import PUBLIC_PEPPER, Player
 from gateway.cli.sources import begins, expand, lines
 from gateway.errors import Mistake

@@ -13,6 +13,7 @@ from gateway.campaigns.tables import Campaigns
 from gateway.edge.admission import Admission
 from gateway.edge.clock import Clock
 from gateway.edge.exchange import Exchange
+from gateway.edge.snapshots import Snapshots
 from gateway.edge.tokens import Jwks
 from gateway.edge.upstream import Upstream
 from gateway.identity import untrusted_headers
@@ -66,6 +67,7 @@ class Core:
     log_format: str = "gauger"
     service: Service = field(default_factory=Service)
     ledger: SegmentWriter | None = None  # where the journal's rows are kept
+    snapshots: Snapshots | None = None  # of what is remembered, beside them
     _segment: int = 0  # of the ledger, in which the policy was last said
     _told: dict[str, int] = field(default_factory=dict)  # campaign -> members when it was last logged
     _former: list[Jwks] = field(default_factory=list)  # of policies that are no longer in force
@@ -188,12 +190,14 @@ class Core:
         return untrusted_headers(self.policy.identity, peer, self.trusted)
 
     async def aclose(self) -> None:
-        """Flushes the lines and the ledger, and ends what runs beside the requests."""
+        """Flushes the lines and the ledger, and ends what runs beside the requests: none is under way any more."""
         for jwks in (self.jwks, *self._former):
             if jwks is not None:
                 await jwks.aclose()
         await self.http.aclose()
         self.tracer.close()
         self.lines.close()
+        if self.snapshots is not None:
+            await self.snapshots.last()
         if self.ledger is not None:
             self.ledger.close()

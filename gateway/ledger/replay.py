@@ -147,6 +147,11 @@ class Replay:
         return self._steps
 
     @property
+    def open(self) -> int:
+        """Requests between their two rows."""
+        return len(self._open)
+
+    @property
     def seq(self) -> int:
         """The number of the last row, or of the last that a gap stands for."""
         return self._seq

@@ -1,8 +1,11 @@
 """Pure. What the limits of a process hold, as plain values: in use (`stores/memory.py`), and as a snapshot keeps it."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from gateway.quotas import Draw, Marks
+from gateway.stores.cells import Cells
 
 __all__ = ["Holdings", "Met", "Reservation"]
 
@@ -23,15 +26,15 @@ class Met(msgspec.Struct, array_like=True):
     count: int = 1
 
 
-class Holdings(msgspec.Struct):
-    """All of it at one moment. Nothing in it changes any more; where cells stand in their ring is not told."""
+class Holdings(NamedTuple):
+    """All of it at one moment. Nothing in it changes any more."""
 
-    now: int = 0  # µs
-    number: int = 0  # of the last draw
-    evicted_live: int = 0
-    abandoned: int = 0
-    rates: dict[str, int] = {}  # key -> TAT
-    quotas: dict[str, int] = {}  # key -> end of the window << 64 | units
-    leases: dict[str, dict[str, int]] = {}  # key -> request -> deadline
-    open: dict[str, Reservation] = {}  # least recently heard of first
-    met: dict[str, Met] = {}
+    now: int  # µs
+    number: int  # of the last draw
+    evicted_live: int
+    abandoned: int
+    rates: Cells  # TAT
+    quotas: Cells  # end of the window << 64 | units
+    leases: dict[str, dict[str, int]]  # key -> request -> deadline
+    open: dict[str, Reservation]  # least recently heard of first
+    met: dict[str, Met]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gateway.ledger.record import Adopted, Row, Ruled, Settled
+from gateway.ledger.record import Adopted, Opened, Resumed, Row, Ruled, Settled
 
 __all__ = ["Journal"]
 
@@ -24,6 +24,11 @@ class Journal:
     def next(self) -> int:
         self.seq += 1
         return self.seq
+
+    def begin(self, row: Opened | Resumed) -> None:
+        """The first row of a process: numbers go on from its own."""
+        self.seq = row.seq
+        self.append(row)
 
     def append(self, row: Row) -> None:
         kind = type(row)

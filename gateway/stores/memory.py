@@ -257,20 +257,18 @@ class MemoryLimits:
         return cells
 
     def held(self) -> Holdings:
-        """All of it at this moment, in about 12 ns a cell."""
-        made = Holdings(self._now, self._number, self.evicted_live, self.abandoned)
-        made.rates, made.quotas = self._rates.values.copy(), self._quotas.values.copy()
-        made.leases = {key: live.copy() for key, live in self._leases.items()}
-        made.open = {name: Reservation(r.number, r.charged, r.heard, r.used) for name, r in self._open.items()}
-        made.met = {key: Met(each.marks, each.count) for key, each in self._held.items()}
-        return made
+        """All of it at this moment."""
+        leases = {key: live.copy() for key, live in self._leases.items()}
+        open_ = {name: Reservation(r.number, r.charged, r.heard, r.used) for name, r in self._open.items()}
+        met = {key: Met(each.marks, each.count) for key, each in self._held.items()}
+        counts = (self._now, self._number, self.evicted_live, self.abandoned)
+        return Holdings(*counts, self._rates.copy(), self._quotas.copy(), leases, open_, met)
 
-    def hold(self, holdings: Holdings) -> None:
+    def hold(self, held: Holdings) -> None:
         """Goes on from what another process held."""
-        self._now, self._number = holdings.now, holdings.number
-        self.evicted_live, self.abandoned = holdings.evicted_live, holdings.abandoned
-        self._rates, self._quotas = Cells(0, holdings.rates), Cells(USED, holdings.quotas)
-        self._leases, self._open, self._held = holdings.leases, OrderedDict(holdings.open), holdings.met
+        self._now, self._number, self.evicted_live, self.abandoned = held[:4]
+        self._rates, self._quotas, self._leases = held.rates, held.quotas, held.leases
+        self._open, self._held = OrderedDict(held.open), held.met
 
     def resume(self, max_cells: int, now: int) -> None:
         """The process that held all this is gone: what it had reserved stays charged, what it had leased is free."""
@@ -278,7 +276,6 @@ class MemoryLimits:
         self._leases.clear()
         self._open.clear()
         self._held.clear()
-        self._rates, self._quotas = self._rates.sorted(), self._quotas.sorted()
         self._trim(self._now, max(0, self.cells - max_cells))
 
     def _tick(self, now: int) -> int:

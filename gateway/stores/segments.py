@@ -93,11 +93,15 @@ def segments(folder: Path) -> list[Segment]:
     return [Segment(number, found[number]) for number in sorted(found)]
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """The lines of one file, newlines included; the last may be half. Raises Broken for damaged compression or a line
-    beyond all bounds, OSError for a file that can't be read."""
+def lines(path: Path, offset: int = 0) -> Iterator[bytes]:
+    """The lines of one file, newlines included; the last may be half. `offset`: bytes of its text that are left out.
+
+    Raises Broken for damaged compression or a line beyond all bounds, OSError for a file that can't be read.
+    """
     try:
         with _opened(path) as source:
+            while offset and (left_out := source.read(min(offset, CHUNK))):
+                offset -= len(left_out)
             while line := source.readline(MAX_LINE + 1):
                 if len(line) > MAX_LINE:
                     raise Broken("a line is too long")

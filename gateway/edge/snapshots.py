@@ -1,0 +1,130 @@
+"""Shell. Has what is remembered written beside the ledger now and then, and once more at the end, for the next start.
+
+The state is taken between two requests, as it is behind one row; that is all that the event loop waits for. A thread
+makes it bytes and writes it, and gives way after each piece.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from gateway.ledger.record import ENGINE, Adopted, Ruled
+from gateway.stores.kept import LAYOUT, account_pieces, limit_pieces, row_pieces
+from gateway.stores.memory import MemoryLimits
+from gateway.stores.segments import upkeep
+from gateway.stores.snapshot import Header, publish, write
+from gateway.telemetry import events
+
+if TYPE_CHECKING:
+    from gateway.edge.core import Core
+
+__all__ = ["Snapshots"]
+
+log = events.get("snapshots")
+PATIENCE = 30.0  # s for the ledger to write the rows before it
+REST = 0.001  # s that a thread gives others after each piece
+
+
+class Snapshots:
+    """Of one process, whose ledger is in `folder`."""
+
+    def __init__(self, core: "Core", folder: Path, interval: float) -> None:
+        self._core = core
+        self.folder = folder
+        self._interval = interval
+        self._seq = core.journal.seq  # of the last snapshot, or of the start
+        self._failing = False
+        self._rest = REST
+        self._writing = threading.Lock()
+        self.taken = 0
+        self.stopped = 0.0  # s: the longest that the event loop waited for one
+
+    async def run(self) -> None:
+        """Takes one every `interval` seconds in which rows came, until cancelled."""
+        while self._interval:
+            await asyncio.sleep(self._interval)
+            await self.take()
+
+    async def last(self) -> None:
+        """Takes the one that the next start goes on from. Nobody needs to be given way to any more."""
+        self._rest = 0.0
+        await self.take()
+
+    async def take(self) -> Path | None:
+        """Takes one, if rows came since the last; None where none was needed, or could be written."""
+        seq = self._core.journal.seq
+        if not self._interval or seq == self._seq:
+            return None
+        try:
+            path = await self._take()
+        except Exception:
+            if not self._failing:
+                self._failing = True
+                log.exception("no snapshot could be taken", folder=str(self.folder))
+            return None
+        if self._failing:
+            self._failing = False
+            log.warning("snapshots are taken again", folder=str(self.folder))
+        self._seq = seq
+        return path
+
+    async def _take(self) -> Path:
+        core, began = self._core, perf_counter()
+        assert core.ledger is not None
+        accounts = core.accounts.held()
+        limits = core.limits.held() if isinstance(core.limits, MemoryLimits) else None
+        cells = core.limits.cells if limits is not None else 0
+        rows: list[Ruled | Adopted] = [*core.journal.adopted, *core.journal.open.values()]
+        seq, now = core.journal.seq, core.clock.now()
+        asked = core.ledger.place()
+        stopped = perf_counter() - began
+        async with asyncio.timeout(PATIENCE):
+            place = await asyncio.wrap_future(asked)
+        header = Header(
+            seq,
+            now,
+            core.service.version,
+            ENGINE,
+            LAYOUT,
+            core.pepper.id,
+            place.segment,
+            place.offset,
+            place.rows,
+            place.head.hex(),
+            core.policy.digest,
+            sum(len(names) for names, _ in accounts.tables),
+            cells,
+            len(core.journal.open),
+        )
+
+        pieces = chain(row_pieces(rows), account_pieces(accounts), () if limits is None else limit_pieces(limits))
+        path = await asyncio.to_thread(self._write, header, pieces)
+        self.taken += 1
+        self.stopped = max(self.stopped, stopped)
+        log.debug(
+            "snapshot",
+            file=path.name,
+            seq=seq,
+            accounts=header.accounts,
+            bytes=path.stat().st_size,
+            stopped_ms=round(stopped * 1e3, 1),
+            seconds=round(perf_counter() - began, 2),
+        )
+        return path
+
+    def _write(self, header: Header, pieces: Iterable[bytes]) -> Path:
+        with self._writing:  # one that was given up at the end of the process may still be at it
+            draft = write(self.folder, header, self._slowly(pieces))
+            with upkeep(self.folder, wait=True):
+                return publish(draft, header)
+
+    def _slowly(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield piece
+            if self._rest:
+                time.sleep(self._rest)
