@@ -66,11 +66,7 @@ for i, draw in ipairs(draws) do
     reservation[i + 1] = 0
     if kind == RATE then
       local cell = cells[at]
-      if cell[3] == 0 then
-        cell[4], cell[5] = number, UNMET
-      else
-        mark(cell, number, taken[i], draw[6])
-      end
+      mark(cell, number, taken[i], draw[6])
       cell[2], cell[3] = number, cell[3] + 1
       rates[at] = true
     elseif kind == QUOTA then
