@@ -72,13 +72,17 @@ async def load(g: Any, seed: int, turns: int = 6) -> None:
 async def crashed(g: Any, seed: int, copy: Path) -> None:
     """The folder as a crash leaves it, in the middle of requests, a while after a snapshot that was taken so too."""
     async with httpx.AsyncClient(timeout=60) as client:
-        callers = Callers(seed, g, client)
-        calls = [asyncio.create_task(callers.call()) for _ in range(60)]
-        while g.core.limits.open < 3:
-            await asyncio.sleep(0)
+        callers, calls = Callers(seed, g, client), list[asyncio.Task[None]]()
+
+        async def under_way() -> None:
+            while g.core.limits.open < 3:
+                if all(call.done() for call in calls):
+                    calls.extend(asyncio.create_task(callers.call()) for _ in range(20))
+                await asyncio.sleep(0)
+
+        await under_way()
         assert await g.core.snapshots.take() is not None
-        while g.core.limits.open < 3:
-            await asyncio.sleep(0)
+        await under_way()
         g.core.ledger.flush()
         shutil.copytree(g.core.snapshots.folder, copy)
         await asyncio.gather(*calls)
