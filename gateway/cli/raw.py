@@ -154,7 +154,7 @@ class Player:
         line = self._line(data, place)
         if line is None:
             return self._reject(data)
-        self._advance(round(line.t * 1_000_000))
+        self.advance(round(line.t * 1_000_000))
         wire, caller = self._observe(line)
         facts, verdict, drawn, ruled = self._judge(caller, wire)
         logged = outcome = self._outcome(line, wire)
@@ -182,7 +182,7 @@ class Player:
         while self._waiting:
             self._settle_next()
 
-    def _advance(self, now: int) -> None:
+    def advance(self, now: int) -> None:
         """Time goes on: what ends by now settles, each at its own time."""
         self.now = now = max(now, self.now)
         while self._waiting and self._waiting[0].when <= now:

@@ -18,7 +18,7 @@ from gateway.policy.loader import load
 from gateway.policy.model import Policy
 from tests.evaluation import accounts, baselines, nulls, report
 from tests.evaluation.metrics import Case, summary
-from tests.evaluation.replaying import Track, cases, replay
+from tests.evaluation.replaying import Fleet, Track, cases, replay
 from tests.evaluation.report import Column
 from tests.evaluation.traffic import Files, Labelled, Line, MissingError, find, labels, lines
 
@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.quick and given.accounts == "fitted":
         parser.error("--quick fits nothing")
+    if not 1 <= given.workers <= 256 or (given.workers > 1 and not given.quick):
+        parser.error("--workers are 1 to 256, with --quick")
     try:
         files = find(given.data)
     except MissingError as missing:
@@ -61,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=("shipped", "fitted"),
         help="show each extraction account, and the benign ones that come nearest, with their evidence",
     )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="deal the requests to so many processes, each on its own"
+    )
+    parser.add_argument(
+        "--routing", choices=("key", "none"), default="key", help="with --workers: an account to one of them, or to any"
+    )
+    parser.add_argument("--unshared", action="store_true", help="with --workers: none hears what the others have seen")
     parser.add_argument("--quick", action="store_true", help="only the packs as they are: no fit, no baselines")
     return parser
 
@@ -70,7 +79,8 @@ def evaluate(files: Files, given: argparse.Namespace) -> None:
     known, requests = labels(files.accounts), list(lines(files.traffic))
     text = given.policy.read_text()
     policy = _policy(text, given.policy)
-    tracks = replay(policy, requests)
+    fleet = Fleet(given.workers, given.routing == "key", not given.unshared)
+    tracks = replay(policy, requests, fleet)
     shipped = cases(tracks, requests, known)
     runs = {"shipped": (policy, shipped, tracks)}
     columns = [Column("GAUGER, as shipped", summary(shipped), gauger=True)]

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from math import inf
 from typing import Any
 
@@ -21,7 +22,7 @@ from gateway.stores.memory import MemoryLimits
 from tests.evaluation.metrics import RANKS, Case
 from tests.evaluation.traffic import Labelled, Line
 
-__all__ = ["Track", "cases", "replay"]
+__all__ = ["ALONE", "Fleet", "Track", "cases", "replay"]
 
 
 class Track(msgspec.Struct):
@@ -48,29 +49,79 @@ NOTHING: Count = (0.0, 0.0)
 _SAID = msgspec.json.Decoder(_Said)
 
 
-def replay(policy: Policy, requests: Iterable[Line]) -> dict[str, Track]:
-    """account -> what came of it. Raises Mistake where judging met a defect: such figures are worth nothing."""
+class Fleet(msgspec.Struct, frozen=True):
+    """Processes that the requests are dealt to. Each has state of its own: accounts, limits, answers served."""
+
+    workers: int = 1
+    by_key: bool = True  # all of an account's requests to one of them; else each request to any
+    shared: bool = True  # they tell each other what accounts do every time, every `EVERY`
+
+
+ALONE = Fleet()
+EVERY = 2_000_000  # µs, of the traffic's clock
+
+
+class _Worker:
+    """One process."""
+
+    def __init__(self, policy: Policy, record: Any) -> None:
+        self.steps = Steps(MemoryLimits(), MemoryAccounts())
+        self.player = Player(policy, Directory.empty(), PUBLIC_PEPPER, self.steps, record=record)
+
+    def told(self, now: int) -> list[bytes]:
+        """What all others are to be told."""
+        self.player.advance(now)
+        found = []
+        while more := self.player.campaigns.changed(now):
+            found += [record for _, record in more]
+        return found
+
+
+def _exchange(workers: list[_Worker], now: int) -> None:
+    """All tell all."""
+    for at, worker in enumerate(workers):
+        for record in worker.told(now):
+            for other in workers:
+                if other is not worker:
+                    other.player.campaigns.hear(record, str(at), now)
+                    other.player.campaigns.turn()
+
+
+def replay(policy: Policy, requests: Iterable[Line], fleet: Fleet = ALONE) -> dict[str, Track]:
+    """account -> what came of it, on any worker. Raises Mistake where judging met a defect: such figures are worth
+    nothing."""
     last: list[Verdict] = []
 
     def record(row: Any) -> None:
         if type(row) is Ruled:
             last.append(row.verdict)
 
-    steps = Steps(MemoryLimits(), MemoryAccounts())
-    player = Player(policy, Directory.empty(), PUBLIC_PEPPER, steps, record=record)
+    workers = [_Worker(policy, record) for _ in range(fleet.workers)]
+    share = fleet.shared and fleet.workers > 1
+    if share:
+        for worker in workers:
+            worker.player.campaigns.share()
+    exchanged = 0
     shares = [(name, f"{name}.hits", f"{name}.of") for name in rates(policy)]
     tracks: dict[str, Track] = {}
     with _uncollected():
         for number, line in enumerate(requests, 1):
+            said_of = line.account if fleet.by_key else f"{number}"
+            player = workers[blake2b(said_of.encode()).digest()[0] % fleet.workers].player
             said = _SAID.decode(player.play(line.data, f"request {number}"))
+            if share and player.now >= exchanged + EVERY:
+                exchanged = player.now
+                _exchange(workers, exchanged)
             verdict = last.pop()
             track = tracks.get(line.account)
             if track is None:
                 track = tracks[line.account] = Track()
             _add(track, said, verdict, shares)
-        player.finish()
-    if steps.errors or player.bad:
-        raise Mistake(f"{steps.errors} requests met a defect of judging, {player.bad} lines are no requests")
+        for worker in workers:
+            worker.player.finish()
+    errors, bad = (sum(each) for each in zip(*[(one.steps.errors, one.player.bad) for one in workers], strict=True))
+    if errors or bad:
+        raise Mistake(f"{errors} requests met a defect of judging, {bad} lines are no requests")
     return tracks
 
 
