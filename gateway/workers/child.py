@@ -47,7 +47,10 @@ class Child:
         self._serves = asyncio.Event()
 
     async def live(self, brief: Brief) -> int:
-        """Runs it until it ends, and returns its exit code (negative = a signal's). Cancelled, it is killed."""
+        """Runs it until it ends, and returns its exit code (negative = a signal's). Cancelled, it is killed.
+
+        Raises OSError where the machine has no room for another process.
+        """
         self.up, self.wrong, self.metrics = None, None, b""
         self.lives += 1
         self._serves.clear()
@@ -65,9 +68,9 @@ class Child:
                 ours.close()
                 raise
         self._process, self.pid, self.state = process, process.pid, "starting"
-        reader, self._writer = await asyncio.open_unix_connection(sock=ours)
         watch = asyncio.create_task(self._watch())
         try:
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours)
             self._writer.write(frame(brief))
             await self._hear(reader)
             with suppress(TimeoutError):
@@ -76,7 +79,11 @@ class Child:
         finally:
             self.state = "down"
             watch.cancel()
-            self._writer.close()
+            if self._writer is None:
+                ours.close()
+            else:
+                self._writer.transport.abort()
+            self._writer = None
             for asked in self._asked.values():
                 if not asked.done():
                     asked.set_exception(Gone())

@@ -29,7 +29,7 @@ from gateway.workers.backoff import Backoff
 from gateway.workers.channel import Brief, told
 from gateway.workers.child import Child, Gone
 from gateway.workers.embedded import Embedded
-from gateway.workers.operator import Said, operator_app
+from gateway.workers.ops import Said, operator_app
 from gateway.workers.sharing import Board, board_file
 from gateway.workers.sums import Totals
 
@@ -186,7 +186,11 @@ class Supervisor:
         while True:
             began = loop.time()
             child.order = self._order
-            code = await child.live(self._brief(child.index))
+            try:
+                code = await child.live(self._brief(child.index))
+            except OSError as error:
+                log.error("worker not started", worker=child.index, error=error.strerror)  # noqa: TRY400
+                code = error.errno or 1
             self._board.away(child.index)
             self._totals.retire(child.metrics)
             child.metrics = b""
@@ -245,9 +249,11 @@ class Supervisor:
 
     async def _catch_up(self, child: Child) -> None:
         body = orjson.dumps({"enforce": self._enforcing})
-        with suppress(Gone):
+        try:
             await child.ask("PUT", "/-/enforce", body, timeout=ORDER)
             await child.ask("POST", "/-/reload", timeout=ORDER)
+        except (Gone, TimeoutError):
+            log.error("an order was not followed", worker=child.index)  # noqa: TRY400
 
     async def _announce(self, ops_url: str) -> None:
         await self._all_up.wait()

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.workers.operator import Said, operator_app
+from gateway.workers.ops import Said, operator_app
 
 READY = {"ready": True, "draining": False, "store": "valkey", "enforcing": True, "inflight": 2}
 AWAY = "does not answer"

