@@ -74,7 +74,9 @@ class Link:
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._reason = StoreDown("the connection was closed", "closed")
+        self._stopping = False
         self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._finish)
 
     def __len__(self) -> int:
         """Calls that wait for an answer."""
@@ -102,12 +104,17 @@ class Link:
             self.usable = False
             self._reason = reason
         if all(answer.done() for _, answer in self._calls):
-            self._task.cancel()
+            self._stop()
 
     async def aclose(self) -> None:
         self.retire(StoreDown("the store's client is closed", "closed"))
-        self._task.cancel()
+        self._stop()
         await asyncio.wait((self._task,))
+
+    def _stop(self) -> None:
+        if not self._stopping:  # twice would end the closing itself
+            self._stopping = True
+            self._task.cancel()
 
     def _arm(self, deadline: float) -> None:
         if self._timer is not None:
@@ -145,23 +152,26 @@ class Link:
             writing = self._loop.create_task(self._write())
             await self._read()
         except asyncio.CancelledError:
-            pass  # by `retire` and `aclose` alone
+            pass  # by `_stop` alone
         except (ValkeyError, OSError, StoreDown) as error:
             if self.usable:
                 self._reason = down(error)
         finally:
             self.usable = False
-            if self._timer is not None:
-                self._timer.cancel()
             if writing is not None:
                 writing.cancel()
                 await asyncio.wait((writing,))
-            for _, answer in self._calls:
-                if not answer.done():
-                    answer.set_exception(StoreDown(str(self._reason), self._reason.kind))
-            self._calls.clear()
-            self._ended(self)
             await self._connection.disconnect(nowait=True)
+
+    def _finish(self, task: "asyncio.Task[None]") -> None:
+        self.usable = False
+        if self._timer is not None:
+            self._timer.cancel()
+        for _, answer in self._calls:
+            if not answer.done():
+                answer.set_exception(StoreDown(str(self._reason), self._reason.kind))
+        self._calls.clear()
+        self._ended(self)
 
     async def _write(self) -> None:
         """Whatever was asked for since the last write goes out in one; a slow server stops it here."""
@@ -179,14 +189,16 @@ class Link:
         while True:
             try:
                 answer = await read(disconnect_on_error=False)
-            except BusyLoadingError:
-                raise
             except ResponseError as error:
+                if not calls:  # "max number of clients reached", and nobody has asked
+                    raise
                 wrong = meaning(error)
                 _, waiting = calls.popleft()
                 if not waiting.done():
                     waiting.set_exception(wrong)
             else:
+                if not calls:
+                    raise InvalidResponse("an answer to nothing")
                 _, waiting = calls.popleft()
                 if not waiting.done():
                     waiting.set_result(answer)
