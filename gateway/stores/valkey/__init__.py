@@ -42,6 +42,9 @@ class SharedLimits(Protocol):
     def renew(self, request: str) -> None:
         """Moves the deadlines of a request's leases and of its reservation; queued as well."""
 
+    async def owe(self, draw: Draw, units: int, now: int, owner: str) -> None:
+        """Charges units of one cell that were used elsewhere, once. Raises StoreDown where nothing was charged."""
+
     async def hello(self) -> Hello:
         """The heartbeat of this process. Raises StoreDown."""
 

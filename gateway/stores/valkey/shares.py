@@ -1,0 +1,205 @@
+"""Shell. What one process grants by itself while the shared store is away: its share of each limit, and what it owes.
+
+With `replicas` processes each grants 1/replicas of a limit's rate, burst and slots. A rate's share is the same amount
+in a period `replicas` times as long (nothing is rounded, however small the amount), a quota's and a lease's a part of
+the amount, at least one unit. No share is smaller than a request that the whole limit would let pass, so nothing that
+fits becomes "too large for ever"; over all processes at most `replicas` such requests then pass where one would have.
+
+**Seeds.** What the store last answered of each cell is remembered (two generations of 50,000, the older is dropped),
+so that an outage gives nobody a fresh quota. A rate's share begins with the same backlog in µs (capacity and refill are
+both a part of the whole, so the backlog is the same part of it), a quota's with its part of the units that were used.
+A surplus that was settled since that answer isn't in it: the seed errs on the side of less. Slots in use at the store
+are not counted: a caller may hold as many slots again as his share.
+
+**Owed.** Of each cell that was used here, what of that use is outstanding when the store is back: a rate's backlog
+beyond its seed, a quota's units beyond its seed. It is said in whole units, so that the store can charge them. If the
+store has lost its memory, the seeds are owed too: all shares together are then what it had said last.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from gateway.policy.sharing import Stance
+from gateway.quotas import Draw, Drawn, Reading
+from gateway.stores.memory import UNITS, USED, MemoryLimits
+
+__all__ = ["Owed", "Shares", "share_of"]
+
+GENERATION = 50_000  # cells
+TOUCHED = 10_000  # cells, of which it is known what they owe; the least recently used ones are dropped
+RETRY = 1_000_000  # µs: what a caller of a closed limit is told to wait
+
+
+class _Touched(NamedTuple):
+    """A cell that was used here: the last draw from it and from its share, whose it was, and what it held before."""
+
+    draw: Draw
+    share: Draw
+    owner: str
+    base: int
+
+
+class Owed(NamedTuple):
+    """Units that the store has not been told of. `value` is the cell's difference, for `Shares.keep`."""
+
+    draw: Draw
+    share: Draw
+    owner: str
+    units: int
+    value: int
+    base: int
+
+
+def share_of(draw: Draw, replicas: int) -> Draw:
+    """What the same draw asks of one process's share of its limit."""
+    if replicas == 1:
+        return draw
+    capacity = draw.capacity // replicas or min(1, draw.capacity)
+    if capacity < draw.cost <= draw.capacity:
+        capacity = draw.cost
+    period = draw.period * replicas if draw.kind == "rate" else draw.period
+    return replace(draw, capacity=capacity, period=period)
+
+
+class Shares:
+    """Over a MemoryLimits of this process. Nothing here awaits."""
+
+    def __init__(self, limits: MemoryLimits) -> None:
+        self.limits = limits
+        self.untold = 0  # cells that were dropped from the table of what is owed
+        self._young: dict[str, int] = {}  # key -> what `MemoryLimits.cell` would say, as the store said it
+        self._old: dict[str, int] = {}
+        self._touched: OrderedDict[str, _Touched] = OrderedDict()
+        self._requests: dict[str, tuple[str, list[tuple[Draw, Draw]]]] = {}  # under way: owner, draws and their shares
+
+    @property
+    def touched(self) -> int:
+        """Cells that may owe something."""
+        return len(self._touched)
+
+    @property
+    def seeds(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def holds(self, request: str) -> bool:
+        """Whether a request that is under way was drawn here."""
+        return request in self._requests
+
+    def remember(self, draws: Sequence[Draw], drawn: Drawn, now: int) -> None:
+        """What the store said. Its clock counts for windows, ours (`now`) for backlogs."""
+        young = self._young
+        if len(draws) != len(drawn.readings):  # a refusal that doesn't speak of all
+            return
+        for draw, reading in zip(draws, drawn.readings, strict=True):
+            if draw.kind == "rate":
+                young[draw.key] = now + reading.reset
+            elif draw.kind == "quota":
+                young[draw.key] = (drawn.at + reading.reset) << USED | draw.capacity - reading.left
+        if len(young) >= GENERATION:
+            self._old, self._young = young, {}
+
+    def draw(
+        self, request: str, draws: Sequence[Draw], now: int, owner: str, replicas: int, stances: Mapping[str, Stance]
+    ) -> Drawn:
+        """Draws from the shares of limits that are `local`; `open` ones pass uncounted, a `closed` one refuses."""
+        if request in self._requests:
+            raise ValueError("a request draws once")
+        closed = ""
+        mine: list[Draw] = []
+        pairs: list[tuple[Draw, Draw]] = []
+        stated: list[Stance] = []
+        for draw in draws:
+            stance = stances.get(draw.limit, "local")
+            stated.append(stance)
+            if stance == "local":
+                share = share_of(draw, replicas)
+                mine.append(share)
+                if draw.kind != "lease":
+                    pairs.append((draw, share))
+                    self._touch(draw, share, owner, replicas)
+            elif stance == "closed" and not draw.shadow:
+                closed = closed or draw.limit
+        drawn = Drawn(False, now, self.limits.peek(mine, now)) if closed else self.limits.take(mine, now, request)
+        if drawn.ok and mine:
+            self._requests[request] = owner, pairs
+        answers = iter(drawn.readings)
+        readings = [
+            next(answers) if stance == "local" else _reading(draw, stance)
+            for draw, stance in zip(draws, stated, strict=True)
+        ]
+        return Drawn(drawn.ok, drawn.at, tuple(readings), "degraded", closed)
+
+    def charge(self, request: str, used: dict[str, int], now: int, replicas: int) -> tuple[Reading, ...]:
+        """`LimitLedger.charge` of a request that was drawn here."""
+        self._adds(request, used, replicas, reserved=False)
+        return self.limits.add(request, used, now)
+
+    def settle(self, request: str, actual: dict[str, int], now: int, replicas: int) -> dict[str, int]:
+        """`LimitLedger.settle` of a request that was drawn here, whether or not the store is back."""
+        self._adds(request, actual, replicas, reserved=True)
+        del self._requests[request]
+        return self.limits.give(request, actual, now)
+
+    def renew(self, request: str, now: int) -> None:
+        """`LimitLedger.renew` of a request that was drawn here."""
+        self.limits.keep(request, now)
+
+    def owed(self, now: int, *, lost: bool) -> Iterator[Owed]:
+        """What the store has to be told, most recently used cells first; what is yielded is no longer held here.
+
+        `lost`: the store came back without its memory. What can't be told is to be handed to `keep`.
+        """
+        while self._touched:
+            draw, share, owner, base = self._touched.popitem()[1]
+            value = self.limits.cell(draw)
+            if draw.kind == "rate":
+                start = max(now, 0 if lost else base)
+                extra = max(0, value - start)
+                units = -(-extra * share.amount // share.period)
+            else:
+                end = value >> USED
+                start = end << USED | (base & UNITS if end == base >> USED and not lost else 0)
+                units = extra = max(0, value - start) if end > now else 0
+            if units:
+                self.limits.load(draw, start)
+                yield Owed(draw, share, owner, units, extra, 0 if lost else base)
+
+    def keep(self, owed: Owed) -> None:
+        """Takes back what could not be told."""
+        draw = owed.draw
+        self.limits.load(draw, self.limits.cell(draw) + owed.value)
+        self._touched[draw.key] = _Touched(draw, owed.share, owed.owner, owed.base)
+
+    def _adds(self, request: str, units: dict[str, int], replicas: int, *, reserved: bool) -> None:
+        """Cells of which a request uses more than it has reserved owe that much, even after the store has come back."""
+        owner, pairs = self._requests[request]
+        for draw, share in pairs:
+            if units.get(draw.limit, 0) > (draw.cost if reserved else 0):
+                self._touch(draw, share, owner, replicas)
+
+    def _touch(self, draw: Draw, share: Draw, owner: str, replicas: int) -> None:
+        key, touched = draw.key, self._touched
+        known = touched.get(key)
+        if known is not None:
+            touched[key] = _Touched(draw, share, owner, known.base)
+            touched.move_to_end(key)
+            return
+        base, seed = self.limits.cell(draw), self._young.get(key) or self._old.get(key, 0)
+        if draw.kind == "quota":
+            seed = seed >> USED << USED | -(-(seed & UNITS) // replicas)
+        if seed > base:
+            self.limits.load(draw, seed)
+            base = seed
+        touched[key] = _Touched(draw, share, owner, base)
+        if len(touched) > TOUCHED:
+            touched.popitem(last=False)
+            self.untold += 1
+
+
+def _reading(draw: Draw, stance: Stance) -> Reading:
+    if stance == "open":
+        return Reading(draw.limit, draw.unit, True, draw.cost, draw.capacity, draw.capacity, shadow=draw.shadow)
+    return Reading(draw.limit, draw.unit, False, draw.cost, 0, draw.capacity, 0, RETRY, draw.shadow)
