@@ -6,50 +6,24 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import NamedTuple
 
-import click
-
-from gateway import __version__, standin
 from gateway.adopt import read_rules, rule_files
 from gateway.app import Gate, Relay, build_core
 from gateway.edge.core import Core
 from gateway.edge.finish import refused_below
 from gateway.edge.ops import operator_app
-from gateway.edge.server import Bounds, Server, bounds_of, listen, make_server, run
+from gateway.edge.server import Server, bounds_of, make_server, run
 from gateway.policy.model import Policy
 from gateway.reload import Reloader
 from gateway.settings import Settings
+from gateway.starting import InForce, banner, data_sockets, is_loopback, standing_in, token_of
 from gateway.telemetry import events
 
-__all__ = [
-    "Gateway",
-    "InForce",
-    "banner",
-    "data_sockets",
-    "is_loopback",
-    "opened",
-    "serve",
-    "standing_in",
-    "token_of",
-    "tune",
-    "warn_of_open_relay",
-]
-
-MODEL = "gpt-4o-mini"
+__all__ = ["Gateway", "opened", "serve", "tune", "warn_of_open_relay"]
 
 log = events.get("serve")
-
-
-class InForce(NamedTuple):
-    """A policy, as a start tells of it."""
-
-    id: str
-    digest: str
-    mode: str
 
 
 @dataclass
@@ -75,16 +49,6 @@ class Gateway:
         loop.add_signal_handler(signal.SIGINT, self.end)
         loop.add_signal_handler(signal.SIGHUP, self.reloader.ask)
         loop.add_signal_handler(signal.SIGUSR1, lambda: core.switch(enforcing=core.kill, by="signal"))
-
-
-@asynccontextmanager
-async def standing_in(settings: Settings) -> AsyncIterator[str | None]:
-    """The upstream, which is an embedded stand-in model where none is set; None = one a vendor."""
-    if settings.upstream is None and not settings.upstreams:
-        async with standin.serving() as running:
-            yield running.url
-    else:
-        yield settings.upstream
 
 
 @asynccontextmanager
@@ -142,24 +106,6 @@ async def serve(settings: Settings) -> None:
         log.info("stopped")
 
 
-def data_sockets(settings: Settings) -> list[list[socket.socket]]:
-    """Listening sockets: those of the data port, then those of each worker's own port, where it has one.
-
-    Raises Mistake when one can't be had.
-    """
-    ports = [settings.port]
-    if settings.worker_ports:
-        ports += range(settings.worker_ports, settings.worker_ports + settings.workers)
-    made: list[list[socket.socket]] = []
-    with ExitStack() as stack:
-        for port in ports:
-            made.append(listen(settings.host, port, Bounds().backlog))
-            for sock in made[-1]:
-                stack.callback(sock.close)
-        stack.pop_all()
-    return made
-
-
 def tune() -> None:
     """Settles the interpreter for a long life, once everything is loaded."""
     gc.collect()
@@ -174,44 +120,3 @@ def warn_of_open_relay(settings: Settings, policy: Policy) -> None:
     if settings.credential == "replace" and not identity.unknown == identity.anonymous == "refuse":
         why, hint = "anybody's request goes out with your key", "identity: {unknown: refuse, anonymous: refuse}"
         log.warning("open relay", why=why, hint=hint)
-
-
-def token_of(settings: Settings) -> str | None:
-    """What the operator's port asks for; None = nothing."""
-    return settings.ops_token.get_secret_value() if settings.ops_token is not None else None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address that is listened on."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def banner(settings: Settings, upstream: str | None, policy: InForce, url: str, ops_url: str) -> None:
-    """What is listening where. For people on a terminal; a line of the log for everybody else.
-
-    `upstream` is where requests go, None = one a vendor.
-    """
-    log.info("started", url=url, ops_url=ops_url, policy=policy.id, digest=policy.digest, version=__version__)
-    if settings.upstream is None and not settings.upstreams:
-        upstream = f"an embedded stand-in model ({upstream})"
-    shared = f"{settings.workers} that share " + ("an embedded Valkey" if settings.embedded_valkey else "a store")
-    show = [
-        "",
-        f"  Gauger {__version__}",
-        f"  gateway   {url}   OpenAI, Anthropic and Gemini paths",
-        f"  upstream  {upstream or ', '.join(sorted(settings.upstreams.values()))}",
-        f"  policy    {settings.policy or 'policies/default.yaml'} ({policy.id}, {policy.digest})"
-        + ("" if settings.enforce and policy.mode == "enforce" else ", shadow: nothing is enforced"),
-        *([f"  workers   {shared}"] if settings.workers > 1 or settings.embedded_valkey else []),
-        f"  operator  {ops_url}   /livez /readyz /metrics; /-/policy /-/reload /-/enforce",
-        "",
-        "  Try:",
-        f"    curl {url}/v1/chat/completions -H 'authorization: Bearer sk-me' \\",
-        "      -H 'content-type: application/json' \\",
-        f'      -d \'{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "hello"}}]}}\'',
-        "",
-    ]
-    click.echo("\n".join(show), err=True)

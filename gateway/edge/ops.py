@@ -5,16 +5,18 @@ for whoever reaches an address that is this machine's alone; and never for a web
 """
 
 import hmac
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.edge.core import Core
 from gateway.errors import Refusal
 from gateway.wire.json import parse
+
+if TYPE_CHECKING:  # a supervisor of workers has none, and loads quickly
+    from gateway.edge.core import Core
 
 __all__ = ["Reloads", "asked_to_enforce", "barred", "operator_app", "refuse"]
 
@@ -30,7 +32,7 @@ class Reloads(Protocol):
 
 
 def operator_app(
-    core: Core, reloader: Reloads | None = None, *, token: str | None = None, local: bool = True
+    core: "Core", reloader: Reloads | None = None, *, token: str | None = None, local: bool = True
 ) -> Starlette:
     """`/livez` (the loop turns), `/readyz` (send traffic here), `/metrics` (Prometheus text format), `/-/policy`.
 
@@ -93,7 +95,7 @@ def operator_app(
     )
 
 
-def _in_force(core: Core) -> dict[str, Any]:
+def _in_force(core: "Core") -> dict[str, Any]:
     policy = core.policy
     return {
         "id": policy.id,

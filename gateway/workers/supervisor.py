@@ -21,8 +21,8 @@ from gateway.edge.server import LAST_WORDS, bounds_of, make_server, url_of
 from gateway.errors import Mistake
 from gateway.ledger.line import Service
 from gateway.pepper import load_pepper
-from gateway.serving import InForce, banner, data_sockets, is_loopback, standing_in, token_of
 from gateway.settings import Settings
+from gateway.starting import InForce, banner, data_sockets, is_loopback, standing_in, token_of
 from gateway.telemetry import events
 from gateway.telemetry.metrics import COUNTED, GAUGES
 from gateway.workers.backoff import Backoff

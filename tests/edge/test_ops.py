@@ -13,8 +13,8 @@ from gateway.adopt import read_rules, rule_files
 from gateway.edge.ops import operator_app
 from gateway.edge.server import Bounds, make_server
 from gateway.reload import Reloader
-from gateway.serving import is_loopback
 from gateway.settings import Settings
+from gateway.starting import is_loopback
 from tests.rig import Running, gateway
 
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
