@@ -8,6 +8,7 @@ import click
 from pydantic import SecretStr
 
 from gateway.settings import Settings, load
+from gateway.stores.valkey.address import shown
 
 __all__ = ["command"]
 
@@ -29,23 +30,28 @@ def command(file: Path | None, form: str) -> None:
     """
     settings, sources = load(file)
     if form == "json":
-        shown = {name: {"value": _plain(getattr(settings, name)), "source": sources[name]} for name in sources}
-        click.echo(json.dumps(shown, indent=2))
+        values = {name: {"value": _plain(_value(settings, name)), "source": sources[name]} for name in sources}
+        click.echo(json.dumps(values, indent=2))
     elif form == "markdown":
         click.echo(markdown())
     else:
         width = max(map(len, sources))
         for name, source in sources.items():
-            click.echo(f"{name:<{width}}  {_text(getattr(settings, name)):<40}  {source}")
+            click.echo(f"{name:<{width}}  {_text(_value(settings, name)):<40}  {source}")
 
 
 def markdown() -> str:
     """The table of settings, as `deploy/README.md` carries it."""
     rows = ["| setting | default | what |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = _text(field.default)
+        default = _text(shown(field.default.get_secret_value()) if name == "store" else field.default)
         rows.append(f"| `GAUGER_{name.upper()}` | {f'`{default}`' if default else ''} | {field.description} |")
     return "\n".join(rows)
+
+
+def _value(settings: Settings, name: str) -> Any:
+    """A setting's value; of the store's URI what isn't secret."""
+    return shown(settings.store.get_secret_value()) if name == "store" else getattr(settings, name)
 
 
 def _plain(value: Any) -> Any:

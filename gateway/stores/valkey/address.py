@@ -24,8 +24,8 @@ Kind = Literal["single", "unix", "sentinel", "cluster"]
 HOW: dict[str, Kind] = {"": "single", "+sentinel": "sentinel", "+cluster": "cluster"}
 UNIX = ("unix", "valkey+unix", "redis+unix")
 SCHEMES: dict[str, tuple[Kind, bool]] = {
-    f"{name}{how}": (kind, name.endswith("s"))
-    for name in ("valkey", "valkeys", "redis", "rediss")
+    f"{name}{how}": (kind, tls)
+    for name, tls in (("valkey", False), ("valkeys", True), ("redis", False), ("rediss", True))
     for how, kind in HOW.items()
 }
 SCHEMES |= dict.fromkeys(UNIX, ("unix", False))

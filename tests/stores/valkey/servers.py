@@ -5,7 +5,7 @@
         server.ask("GET", "key")        # any command, on a connection of its own
         server.freeze(); server.thaw()  # SIGSTOP, SIGCONT: it takes connections and says nothing
         server.kill(); server.start()   # SIGKILL; again on the same port, empty
-    with Sentinels() as sentinels:      # .primary, .replica, .sentinel, .uri; .fail_over()
+    with Sentinels() as sentinels:      # .primary, .replica, .sentinel, .uri; .fail_over(), .swap()
     with Cluster() as cluster:          # .nodes, .uri; .owner(key), .move(key, to), .home(slot)
     async with Between(server) as way:  # a proxy: .uri; .eat = True swallows answers; .hang = True everything
 
@@ -185,6 +185,13 @@ class Sentinels:
         until(lambda: self.replica.info("replication")["role"] == "master")
         where = [HOST.encode(), str(self.replica.port).encode()]
         until(lambda: self.sentinel.ask("SENTINEL", "GET-PRIMARY-ADDR-BY-NAME", "gauger") == where)
+
+    def swap(self) -> None:
+        """The primary becomes a replica of its replica, and the sentinel knows; nobody's connection is closed."""
+        self.sentinel.ask("SENTINEL", "REMOVE", "gauger")
+        self.replica.ask("REPLICAOF", "NO", "ONE")
+        self.primary.ask("REPLICAOF", HOST, self.replica.port)
+        self.sentinel.ask("SENTINEL", "MONITOR", "gauger", HOST, self.replica.port, 1)
 
 
 class Cluster:

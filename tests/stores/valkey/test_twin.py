@@ -7,7 +7,14 @@ from typing import Any
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from gateway.quotas import Draw, Drawn
 from gateway.stores.memory import MemoryLimits
@@ -193,6 +200,5 @@ def test_the_store_and_memory_never_differ() -> None:
         pass
 
     with Server() as Made.server, asyncio.Runner() as Made.runner:
-        case = Made.TestCase()
-        case.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
-        case.runTest()
+        bounds = settings(max_examples=40, stateful_step_count=30, deadline=None)
+        run_state_machine_as_test(Made, settings=bounds)
