@@ -1,0 +1,336 @@
+"""Shares of limits that are spent in a process: how often the store is asked, and what it gets back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from gateway.errors import StoreDown
+from gateway.quotas import Draw
+from gateway.stores.valkey import slices as slicing
+from gateway.stores.valkey.slices import SlicedLimits
+from tests.stores.valkey.fakes import DAY, MINUTE, SECOND, START, Client, Store, eventually
+
+
+def rate(cost: int = 1, key: str = "a", *, shadow: bool = False) -> Draw:
+    return Draw("rate", f"rate|{key}", "rate", "tokens.output", 1000, MINUTE, 1000, cost, shadow=shadow)
+
+
+def quota(cost: int = 1, key: str = "a", capacity: int = 1000, day: int = 0) -> Draw:
+    return Draw("daily", f"daily|{key}", "quota", "tokens.total", capacity, DAY, capacity, cost, START + day * DAY)
+
+
+def slot(slots: int = 40, key: str = "a") -> Draw:
+    return Draw("live", f"live|{key}", "lease", "concurrent", slots, 900 * SECOND, slots, 1)
+
+
+Made = tuple[SlicedLimits, Client]
+Make = Callable[..., Made]
+
+
+@pytest.fixture
+async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
+    monkeypatch.setattr(slicing, "SWEEP", 0.001)
+    made: list[SlicedLimits] = []
+
+    def build(store: Store | None = None, **given: Any) -> Made:
+        client = Client(store or Store())
+        limits = SlicedLimits(client, clock=lambda: client.store.now, **({"everything": True} | given))
+        made.append(limits)
+        return limits, client
+
+    yield build
+    for limits in made:
+        await limits.aclose()
+
+
+def idle(client: Client) -> None:
+    client.store.now += slicing.IDLE + 1
+
+
+async def test_a_slice_serves_many_requests(make: Make) -> None:
+    limits, client = make()
+    for n in range(50):
+        drawn = await limits.draw(str(n), (rate(), quota()), START, "org")
+        assert drawn.ok and drawn.store == "valkey"
+        assert [r.left for r in drawn.readings] == [999 - n, 999 - n]
+    assert client.calls["draw"] == 2
+    assert client.owners == ["org", "org"]
+    for n in range(50):
+        assert limits.settle(str(n), {"rate": 1}) == {"rate": 0}
+    assert limits.settle("0", {"rate": 1}) == {}
+
+
+async def test_what_is_not_spent_returns_when_nobody_draws_any_longer(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (rate(10), quota(10)), START, "")
+    assert client.store.left(quota()) == 950
+    limits.settle("r", {"daily": 4, "rate": 4})
+    idle(client)
+    await eventually(lambda: not limits.slices)
+    assert sorted(units for _, actual in client.settled for units in actual.values()) == [4, 4]
+    assert client.store.left(quota()) == 996
+
+
+async def test_a_slice_stays_as_long_as_a_request_that_draws_from_it(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (quota(10),), START, "")
+    idle(client)
+    await asyncio.sleep(0.01)
+    assert limits.slices == 1
+    limits.settle("r", {"daily": 3})
+    assert (limits.slices, client.settled[0][1], client.store.left(quota())) == (0, {"daily": 3}, 997)
+
+
+async def test_an_overrun_is_taken_from_the_slice_and_what_is_beyond_it_is_told(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (quota(10),), START, "")
+    limits.settle("r", {"daily": 30})
+    assert (await limits.draw("s", (quota(20),), START, "")).readings[0].left == 950
+    assert client.calls["draw"] == 1
+    limits.settle("s", {"daily": 70})
+    assert (client.settled[0][1], client.store.left(quota())) == ({"daily": 100}, 900)
+
+
+async def test_what_returns_to_a_slice_is_spent_again_and_little_is_kept(make: Make) -> None:
+    limits, client = make()
+    for n in range(20):
+        await limits.draw(str(n), (quota(50),), START, "")
+    assert not (await limits.draw("more", (quota(50),), START, "")).ok
+    assert client.store.left(quota()) == 0
+    for n in range(20):
+        limits.settle(str(n), {"daily": 20})
+    assert client.store.left(quota()) >= 550
+    for n in range(12):
+        assert (await limits.draw(f"again {n}", (quota(50),), START, "")).ok
+    assert not (await limits.draw("again", (quota(50),), START, "")).ok
+
+
+async def test_where_less_than_a_slice_is_left_just_what_is_lacking_is_asked_for(make: Make) -> None:
+    limits, client = make()
+    client.store.limits.take((quota(970),), START)
+    assert (await limits.draw("r", (quota(7),), START, "")).ok
+    assert client.calls["draw"] == 2
+    assert client.store.left(quota()) == 23
+    assert (await limits.draw("s", (quota(3),), START, "")).readings[0].left == 20
+    assert client.calls["draw"] == 3
+    refused = await limits.draw("t", (quota(21),), START, "")
+    assert not refused.ok
+    assert (refused.readings[0].left, refused.readings[0].cost, refused.readings[0].wait) == (20, 21, DAY)
+    assert client.calls["draw"] == 4
+
+
+async def test_what_is_held_here_and_what_the_store_has_left_make_one_draw(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (quota(20),), START, "")  # 30 are left of the slice
+    client.store.limits.take((quota(930),), START)
+    assert (await limits.draw("s", (quota(45),), START, "")).ok
+    refused = await limits.draw("t", (quota(10),), START, "")
+    assert (refused.ok, refused.readings[0].left) == (False, 5)
+    assert (await limits.draw("u", (quota(5),), START, "")).ok
+
+
+async def test_a_request_that_never_fits_is_not_asked_for(make: Make) -> None:
+    limits, client = make()
+    refused = await limits.draw("r", (quota(1001), rate()), START, "")
+    assert [(r.ok, r.wait) for r in refused.readings] == [(False, -1), (True, 0)]
+    assert not client.calls
+
+
+async def test_many_who_need_a_slice_wait_for_one(make: Make) -> None:
+    limits, client = make()
+    drawn = await asyncio.gather(*(limits.draw(str(n), (quota(),), START, "") for n in range(40)))
+    assert all(each.ok for each in drawn)
+    assert client.calls["draw"] == 1
+
+
+async def test_many_more_than_a_slice_holds_ask_for_themselves_in_the_end(make: Make) -> None:
+    limits, client = make()
+    drawn = await asyncio.gather(*(limits.draw(str(n), (quota(),), START, "") for n in range(1100)))
+    assert sum(each.ok for each in drawn) == 1000
+    assert client.store.left(quota()) == 0
+
+
+async def test_a_rate_is_spent_within_the_time_in_which_it_refills(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (rate(),), START, "")  # a slice of 50: three seconds
+    limits.settle("r", {})
+    await limits.draw("s", (rate(),), START + 3 * SECOND - 1, "")
+    assert client.calls["draw"] == 1
+    limits.settle("s", {})
+    client.store.now += 3 * SECOND
+    assert (await limits.draw("t", (rate(),), client.store.now, "")).ok
+    assert client.calls["draw"] == 2
+
+
+async def test_a_quota_of_today_is_not_spent_tomorrow(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (quota(),), START, "")
+    client.store.now += DAY
+    drawn = await limits.draw("s", (quota(day=1),), START + DAY, "")
+    assert drawn.ok and client.calls["draw"] == 2
+    assert client.store.left(quota(day=1)) == 950
+    limits.settle("r", {"daily": 1})
+    assert client.store.left(quota(day=1)) == 950
+
+
+async def test_slots_come_and_go_in_slices(make: Make) -> None:
+    limits, client = make()
+    assert (await limits.draw("r", (slot(),), START, "")).readings[0].left == 39
+    assert (client.calls["draw"], client.store.limits.leases) == (2, 2)
+    await limits.draw("s", (slot(),), START, "")
+    assert client.calls["draw"] == 2
+    assert limits.settle("r", {}) == limits.settle("s", {}) == {}
+    await limits.draw("t", (slot(),), START, "")
+    assert client.calls["draw"] == 2
+    limits.settle("t", {})
+    idle(client)
+    await eventually(lambda: not limits.slices)
+    assert client.store.limits.leases == 0
+
+
+async def test_never_more_slots_than_there_are(make: Make) -> None:
+    store = Store()
+    both = [make(store)[0] for _ in range(2)]
+    passed = [n for n in range(60) if (await both[n % 2].draw(str(n), (slot(),), START, "")).ok]
+    assert len(passed) == 40 and store.limits.leases == 40
+    for n in passed:
+        both[n % 2].settle(str(n), {})
+    assert store.limits.leases <= 4
+
+
+async def test_a_slot_in_use_is_renewed_with_its_request(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (slot(), quota()), START, "")
+    for _ in range(20):
+        client.store.now += 200 * SECOND
+        limits.renew("r")
+        client.store.limits.take((rate(),), client.store.now)
+    await eventually(lambda: limits.slices == 2)  # the other slot was idle
+    assert 10 <= len(client.renewed) <= 30
+    limits.settle("r", {})
+    assert client.store.limits.leases == 0
+
+
+async def test_only_limits_that_cross_owners_are_sliced_by_default(make: Make) -> None:
+    limits, client = make(everything=False, crosses=lambda limit: limit == "daily")
+    for n in range(10):
+        drawn = await limits.draw(str(n), (rate(), quota(key="model")), START, "org")
+        assert [r.limit for r in drawn.readings] == ["rate", "daily"]
+    assert client.calls["draw"] == 11
+    assert client.owners == ["daily|model", *["org"] * 10]
+    assert limits.settle("0", {"rate": 0, "daily": 0}) == {"rate": -1, "daily": -1}
+    assert client.store.left(rate()) == 991
+    await limits.draw("plain", (rate(),), START, "org")
+    limits.renew("plain")
+    assert client.renewed == ["plain"]
+    assert limits.settle("plain", {}) == {}
+
+
+async def test_a_refusal_of_the_rest_gives_back_what_was_taken_here(make: Make) -> None:
+    limits, client = make(everything=False, crosses=lambda limit: limit == "daily")
+    refused = await limits.draw("r", (quota(50), rate(1001)), START, "org")
+    assert [(r.limit, r.ok) for r in refused.readings] == [("daily", True), ("rate", False)]
+    assert (await limits.draw("s", (quota(50), rate()), START, "org")).ok
+    refused = await limits.draw("t", (rate(), quota(951)), START, "org")
+    assert [r.limit for r in refused.readings] == ["daily"]
+    assert client.store.left(rate()) == 999
+
+
+async def test_a_limit_in_shadow_refuses_nobody(make: Make) -> None:
+    limits, client = make()
+    client.store.limits.take((rate(1000),), START)
+    for n in range(3):
+        drawn = await limits.draw(str(n), (rate(shadow=True), quota()), START, "")
+        assert drawn.ok and [r.ok for r in drawn.readings] == [False, True]
+    assert limits.settle("0", {"rate": 5, "daily": 2}) == {"daily": 1}
+    assert (await limits.draw("big", (rate(2000, shadow=True), quota()), START, "")).ok
+
+
+async def test_a_store_that_is_away_is_everybodys_who_waits(make: Make) -> None:
+    limits, client = make()
+    client.trouble = "timeout"
+    answers = await asyncio.gather(
+        *(limits.draw(str(n), (quota(), rate(), slot()), START, "") for n in range(9)), return_exceptions=True
+    )
+    assert {(type(each), getattr(each, "kind", "")) for each in answers} == {(StoreDown, "timeout")}
+    assert limits.slices == 0
+    client.trouble = None
+    assert (await limits.draw("r", (quota(), rate(), slot()), START, "")).ok
+
+
+async def test_a_request_that_is_given_up_gives_its_part_back(make: Make) -> None:
+    limits, client = make(everything=False, crosses=lambda limit: limit == "daily")
+    await limits.draw("r", (quota(),), START, "")
+    client.pause = asyncio.Event()
+    task = asyncio.create_task(limits.draw("s", (quota(40), rate()), START, ""))
+    await eventually(lambda: client.calls["draw"] == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    client.pause = None
+    limits.settle("r", {})
+    assert (await limits.draw("t", (quota(49),), START, "")).ok
+    assert client.calls["draw"] == 2
+
+
+async def test_a_charge_goes_to_the_store_at_once(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (quota(10), rate(10), slot()), START, "org")
+    readings = await limits.charge("r", {"daily": 100}, START)
+    assert [(r.limit, r.ok, r.cost, r.left) for r in readings] == [("daily", True, 100, 850)]
+    assert await limits.charge("r", {"daily": 100}, START) == ()
+    readings = await limits.charge("r", {"daily": 130}, START)
+    assert [(r.cost, r.left) for r in readings] == [(30, 820)]
+    assert limits.settle("r", {"daily": 135}) == {"daily": 125}
+    idle(client)
+    await eventually(lambda: not limits.slices)
+    assert client.store.left(quota()) == 865
+    assert await limits.charge("nobody", {"daily": 1}, START) == ()
+
+
+async def test_a_charge_of_a_cell_in_debt_says_so(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (quota(10),), START, "")
+    client.store.limits.take((quota(950),), START, "other")
+    client.store.limits.give("other", {"daily": 1500}, START)
+    readings = await limits.charge("r", {"daily": 5}, START)
+    assert [(r.ok, r.cost, r.left) for r in readings] == [(False, 5, 0)]
+
+
+async def test_debts_of_an_outage_go_to_the_cells_own_owner(make: Make) -> None:
+    limits, client = make(everything=False, crosses=lambda limit: limit == "daily")
+    await limits.owe(quota(), 5, START, "org")
+    await limits.owe(rate(), 6, START, "org")
+    assert client.owed == [("daily|a", 5, "daily|a"), ("rate|a", 6, "org")]
+    assert (await limits.hello()).epoch == "e1"
+
+
+async def test_the_end_settles_every_slice(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (quota(10), slot()), START, "")
+    await limits.draw("s", (quota(5),), START, "")
+    limits.settle("s", {"daily": 1})
+    await limits.aclose()
+    assert (limits.slices, client.closed, client.store.left(quota())) == (0, True, 989)
+    assert client.store.limits.leases == 0
+    limits.settle("r", {"daily": 2})
+    assert len(client.settled) == len({name for name, _ in client.settled})
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_request_draws_once(make: Make) -> None:
+    limits, _ = make()
+    await limits.draw("r", (quota(),), START, "")
+    with pytest.raises(ValueError, match="draws once"):
+        await limits.draw("r", (quota(),), START, "")
+
+
+async def test_a_draw_of_nothing_takes_part_all_the_same(make: Make) -> None:
+    limits, client = make()
+    assert (await limits.draw("r", (quota(0),), START, "")).ok
+    limits.settle("r", {"daily": 8})
+    idle(client)
+    await eventually(lambda: not limits.slices)
+    assert client.store.left(quota()) == 992
