@@ -95,7 +95,7 @@ class Recipe:
 
     def remembered(self, account: str) -> tuple[bytes, ...]:
         """What its signals remember of a member, for other workers."""
-        return ()
+        return tuple([bond.remembered(account) for bond in self._bonds])
 
     def look(self, row_of: Callable[[str], bytes], epoch: int, now: int, turn: Turn) -> Generator[None, None, None]:
         """Makes the snapshot anew."""
@@ -108,13 +108,18 @@ class Recipe:
             owners.add(record.owner)
             heard = [part.counted for part in record.others if part.counted]
             slab = pool.add(row_of(record.account), heard)
-            for bond in self._bonds:
+            for at, bond in enumerate(self._bonds):
+                for part in record.others:
+                    if at < len(part.bonds):
+                        bond.heard(record.account, part.bonds[at], part.at)
                 bond.member(record, slab)
-            if turn.ends(ADDED * (1 + len(heard))):
+            if turn.ends(ADDED * (1 + len(record.others))):
                 yield
+        yield
         made: dict[str, float] = {}
         for bond in self._bonds:
             for name, value in bond.read().items():
                 made[name] = round(value, PLACES)
         readings = pool.read(made.get("exclusive_share"))
         self.snapshot = Campaign(self.id, epoch, len(members), len(owners), self.since, self.linked, readings | made)
+        yield

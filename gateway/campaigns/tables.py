@@ -291,7 +291,7 @@ class Campaigns:
         for recipe in self._live:
             for record in recipe.members:
                 self._note(record)
-                if turn.ends(1):
+                if turn.ends(2):
                     yield
 
     def _commit(self, groups: list[Group], turn: Turn) -> Slices:

@@ -161,6 +161,37 @@ def test_workers_that_name_it_differently_agree() -> None:
     assert [[(each.id, each.members) for each in live] for live in lives] == [[(apart[0], 14)]] * 2
 
 
+@pytest.mark.parametrize("route", [by_key, anywhere(5)], ids=["by-key", "anywhere"])
+def test_one_pool_dealt_out_evenly_is_seen_on_every_worker(route: Route) -> None:
+    """X2 and X3 need all members' requests: of one stream that twelve heads share, four workers see three heads each,
+    and each of these alone asks like anybody."""
+    apart, fleet = Fleet(4), Fleet(4, route)
+    for each in (apart, fleet):
+        each.crowd(40)
+        each.hydra(12)
+        each.agree()
+        each.now += 2 * DAY  # so that all begin at one moment
+        chance = random.Random(2)
+        for at in range(4 * 60):
+            head = f"head-{chance.randrange(12)}"
+            each.ask(head, "hydra", params="rare", client="rare", words=(at % 7, at % 11), every=225 * SECOND)
+            if each is fleet:
+                each.exchange()
+    (alone,) = fleet.settle()
+    for live in fleet.agree():
+        readings = live[0].readings
+        assert readings["overlap"] == alone.readings["overlap"] == 0.0
+        assert readings["partition"] == pytest.approx(alone.readings["partition"], rel=0.05)
+        assert readings["partition"] > 20.0
+        assert readings["balance"] == pytest.approx(alone.readings["balance"], abs=0.05)
+        assert readings["balance"] < 0.1
+    for worker in apart.workers:
+        worker.tables.settle()
+        readings = worker.tables.live[0].readings
+        assert readings.get("partition", 0.0) < alone.readings["partition"] / 2
+        assert readings.get("balance", 1.0) > 0.3
+
+
 def test_a_busy_account_is_told_a_few_times() -> None:
     """At its doublings, when it takes a frame up, and once an hour."""
     worker, times = Worker(), 0

@@ -1,7 +1,8 @@
 """Pure. Signals of campaigns: one file of this folder = one signal, found by its name, with its card as its docstring.
 
 A campaign has an object of each. It is stepped when a member has filled one of the campaign's frames (`saw`), and read
-when the tables are gone through: `begin`, then `member` for each member, then `read`. Bounded, whatever comes.
+when the tables are gone through: `begin`, then for each member `heard` of every other worker that told of it, and
+`member`, then `read`. Bounded, whatever comes.
 """
 
 from abc import ABC, abstractmethod
@@ -42,6 +43,13 @@ class Bond(ABC):
 
     def member(self, habits: Habits, slab: Slab | None) -> None:  # noqa: B027
         """One member. `slab`: its signals as they stand now; None where nothing is remembered of it."""
+
+    def remembered(self, account: str) -> bytes:
+        """What other workers have to know of a member, as it asked here; at most some 500 bytes."""
+        return b""
+
+    def heard(self, account: str, told: bytes, at: int) -> None:  # noqa: B027
+        """What another worker remembered of the next member at `at`, µs. Bytes that are nothing change nothing."""
 
     @abstractmethod
     def read(self) -> dict[str, float]:

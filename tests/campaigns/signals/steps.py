@@ -10,7 +10,7 @@ from gateway.observe import Observation
 from gateway.signals import DAY, WEEK, Slab
 from tests.signals.traces import T0, Account, ask
 
-__all__ = ["BIN", "DAY", "T0", "WEEK", "asks", "looked", "member", "row", "slab_of"]
+__all__ = ["BIN", "DAY", "T0", "WEEK", "asks", "counted", "looked", "member", "row", "slab_of"]
 
 BIN = 900_000_000  # µs
 
@@ -67,3 +67,8 @@ def looked(bond: Bond, members: Iterable[Habits], slabs: Iterable[Slab | None] =
     for at, each in enumerate(members):
         bond.member(each, given[at] if at < len(given) else None)
     return bond.read()
+
+
+def counted(bond: Bond, accounts: Iterable[str]) -> dict[str, float]:
+    """The readings, once the members of these names were gone through."""
+    return looked(bond, [member(account) for account in sorted(accounts)])

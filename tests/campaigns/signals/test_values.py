@@ -11,7 +11,7 @@ from gateway.campaigns.signals.balance import Balance
 from gateway.campaigns.signals.marked import Marked
 from gateway.campaigns.signals.partition import POOL, PROMPTS, Partition
 from gateway.campaigns.signals.shared_recipe import SharedRecipe
-from tests.campaigns.signals.steps import BIN, DAY, T0, WEEK, asks, looked, member, row, slab_of
+from tests.campaigns.signals.steps import BIN, DAY, T0, WEEK, asks, counted, looked, member, row, slab_of
 
 LOG10_E = 0.4342944819032518
 POOLED = [[5, 7, 4] + [0] * (CELLS - 3)] * 3  # three members whose words are alike: dispersion 0
@@ -83,7 +83,7 @@ def test_four_members_are_remembered_of_a_prompt_and_one_that_asks_again_counts_
     bond = Partition()
     for account in ("a", "b", "c", "d", "e", "f", "a", "b"):
         asks(bond, account, *range(1, 41), *range(1, 41))
-    assert set(map(len, bond.tellers.values())) == {4}
+    assert set(map(len, bond.here.tellers.values())) == {4}
     assert looked(bond, [])["overlap"] == pytest.approx(6 * 40 / ((160**2 - 4 * 40**2) / (20 * 160)))
 
 
@@ -107,11 +107,57 @@ def test_the_sample_of_prompts_is_bounded_and_keeps_the_ratio() -> None:
         prompt, one = chance.getrandbits(53), chance.randrange(20)
         asks(bond, f"a{one}", prompt)
         asks(bond, f"a{(one + 1 + chance.randrange(19)) % 20}", prompt)
-    left = len(bond.tellers)
+    left = len(bond.here.tellers)
     assert PROMPTS // 3 <= left <= PROMPTS
-    assert all(len(who) == 2 for who in bond.tellers.values())
+    assert all(len(who) == 2 for who in bond.here.tellers.values())
     expected = 2 * left * (1 - 1 / 20) / (2 * POOL)  # (sum m)^2 (1 - 1/20) of equal members
     assert looked(bond, [])["overlap"] == pytest.approx(left / expected, rel=0.02)
+
+
+def test_prompts_that_others_tell_count_as_if_they_had_been_asked_here() -> None:
+    """Two workers, each with one member of a pair; what a member is told of twice counts once."""
+    here, there, both = Partition(), Partition(), Partition()
+    for bond in (here, both):
+        asks(bond, "a", *range(1, 41))
+    for bond in (there, both):
+        asks(bond, "b", *range(36, 61))
+    here.begin()
+    for _ in range(2):
+        here.heard("b", there.remembered("b"), T0)
+    assert here.read() == looked(both, [])
+    assert looked(here, []) == looked(Partition(), [])  # alone it knows of one member only
+
+
+def test_samples_of_another_grain_expect_the_pairs_that_both_would_show() -> None:
+    """A member that asked 6,400 times is told by a hundredth of its prompts; of those in common as many are found."""
+    chance = Random(11)
+    pool = [chance.getrandbits(53) for _ in range(6400)]
+    here, there, whole = Partition(), Partition(), Partition()
+    asks(here, "a", *pool[:3000])
+    asks(there, "b", *pool)
+    told = there.remembered("b")
+    assert len(told) <= 1 + 64 * 7
+    here.begin()
+    here.heard("b", told, T0)
+    made = here.read()
+    for member_, prompts in (("a", pool[:3000]), ("b", pool)):
+        asks(whole, member_, *prompts)
+    assert made["overlap"] == pytest.approx(looked(whole, [])["overlap"], rel=0.5)
+    assert made["overlap"] > 5.0
+
+
+@pytest.mark.parametrize("bad", [b"", b"\0", b"\xff" + b"x" * 7, b"\0" * 3, b"\1" * 900])
+def test_what_is_no_telling_changes_nothing(bad: bytes) -> None:
+    for made in (Partition, Balance):
+        bond = made()
+        asks(bond, "a", *range(1, 41))
+        asks(bond, "b", *range(101, 141))
+        before = counted(bond, "ab")
+        bond.begin()
+        bond.heard("a", bad, T0)
+        for name in "ab":
+            bond.member(member(name), None)
+        assert bond.read().keys() == before.keys()
 
 
 def dispersion_of(cells: list[list[int]]) -> float:
@@ -166,7 +212,11 @@ def test_between_one_pool_and_several_the_claim_fades_in_proportion() -> None:
 def ratio(bins: list[dict[str, int]]) -> float:
     bond = Balance()
     row(bond, bins)
-    return bond.read()["balance"]
+    return counted(bond, who(bins))["balance"]
+
+
+def who(bins: list[dict[str, int]]) -> set[str]:
+    return {account for each in bins for account in each}
 
 
 def test_the_ratio_of_variances_by_hand() -> None:
@@ -225,30 +275,30 @@ def test_a_large_crowd_is_no_lock_step(members: int) -> None:
         bins += crowd(chance, 0.3 * (1 + 0.95 * sin(2 * pi * at / 96)), members, bins=1)
     bond = Balance()
     row(bond, bins)
-    people = bond.read()
+    people = counted(bond, who(bins))
     assert people["lockstep"] < 0.2
     assert people["balance"] > members / 20
     bond = Balance()
     row(bond, [{f"a{who}": 3 for who in range(members)} if at % 4 == 0 else {} for at in range(96)])
-    assert bond.read()["lockstep"] > 0.9
+    assert counted(bond, [f"a{who}" for who in range(members)])["lockstep"] > 0.9
 
 
 def test_nothing_is_said_of_less_than_twelve_hours_nor_of_sixty_requests() -> None:
     for bins, each in ((47, 10), (50, 1)):
         bond = Balance()
         row(bond, [{"a": each} if at % 2 else {"b": each} for at in range(bins)])
-        assert bond.read() == {}
+        assert counted(bond, "ab") == {}
 
 
 def test_a_day_later_it_begins_anew_and_says_what_it_said_until_there_is_enough() -> None:
     bond = Balance()
     row(bond, [{"a": 10, "b": 10} if at % 2 else {} for at in range(96)])
-    assert bond.read() == {"balance": pytest.approx(2.0), "lockstep": pytest.approx(1.0)}
+    assert counted(bond, "ab") == {"balance": pytest.approx(2.0), "lockstep": pytest.approx(1.0)}
     later = T0 // BIN * BIN + 200 * BIN
     row(bond, [{"a": 10} if at % 2 else {"b": 10} for at in range(46)], later)
-    assert bond.read()["balance"] == pytest.approx(2.0, abs=0.01)
+    assert counted(bond, "ab")["balance"] == pytest.approx(2.0, abs=0.01)
     row(bond, [{"a": 10} if at % 2 else {"b": 10} for at in range(46, 60)], later + 46 * BIN)
-    assert bond.read()["balance"] < 0.5
+    assert counted(bond, "ab")["balance"] < 0.5
 
 
 # X7
