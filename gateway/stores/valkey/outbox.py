@@ -52,11 +52,12 @@ class Outbox:
         self._waiting: deque[Message] = deque()
         self._sending: set[asyncio.Task[bool]] = set()
         self._retrying: asyncio.Task[None] | None = None
+        self._trying = 0
         self._full = False
 
     def __len__(self) -> int:
         """Messages that have not arrived yet, as far as is known."""
-        return len(self._waiting) + len(self._sending)
+        return len(self._waiting) + len(self._sending) + self._trying
 
     def put(self, script: Script, keys: Sequence[str], *args: bytes) -> None:
         message = Message(script, keys, args)
@@ -116,13 +117,14 @@ class Outbox:
 
     async def _batch(self, size: int) -> bool:
         messages = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
-        done = False
+        self._trying = len(messages)
         try:
             answers = await asyncio.gather(*(self._send(message) for message in messages))
-            done = True
+        except asyncio.CancelledError:
+            self._waiting.extendleft(reversed(messages))
+            raise
         finally:
-            if not done:
-                self._waiting.extendleft(reversed(messages))
+            self._trying = 0
         return all(answers)
 
     async def _retry(self) -> None:

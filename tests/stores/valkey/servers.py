@@ -262,8 +262,10 @@ class Between:
     """A way to a server that loses what is on it, and speaks TLS to the client where `tls` is given."""
 
     def __init__(self, server: Server, tls: ssl.SSLContext | None = None) -> None:
-        self.eat = False  # answers are swallowed; what was asked has been done
-        self.hang = False  # nothing gets through either way
+        self.eat = (
+            False  # answers are swallowed; what was asked has been done. A connection on which one was has no more
+        )
+        self.hang = False  # nothing gets through either way, on what is open now
         self.asked = 0  # pieces that went to the server
         self._server = server
         self._tls = tls
@@ -290,7 +292,11 @@ class Between:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        there, back = await asyncio.open_connection(HOST, self._server.port)
+        try:
+            there, back = await asyncio.open_connection(HOST, self._server.port)
+        except OSError:
+            writer.close()
+            return
         ways = {
             asyncio.ensure_future(self._pump(reader, back, answers=False)),
             asyncio.ensure_future(self._pump(there, writer, answers=True)),
@@ -308,9 +314,11 @@ class Between:
             self._tasks.discard(task)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
+        lost = False
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if self.hang or (answers and self.eat):
+                lost = lost or self.hang or (answers and self.eat)
+                if lost:  # for good: no connection loses something in its middle
                     continue
                 self.asked += not answers
                 writer.write(data)
