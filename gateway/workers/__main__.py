@@ -38,7 +38,10 @@ log = events.get("workers")
 
 def main() -> int:
     """The worker's exit code: 0 drained, 2 it can't start."""
-    channel = socket.socket(fileno=os.dup(0))
+    try:
+        channel = socket.socket(fileno=os.dup(0))
+    except OSError:
+        raise SystemExit("gauger: a worker is started by `gauger serve --workers N`") from None
     with open(os.devnull) as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
     with channel:
@@ -104,6 +107,7 @@ async def _answer(gateway: Gateway, reader: asyncio.StreamReader, writer: asynci
             writer.write(frame(Answer(ask.id, answer.status_code, answer.content)))
         except Exception:
             log.exception("a question of the supervisor was not answered")
+            writer.write(frame(Answer(ask.id, 500, b'{"error": "it failed, and its log says why"}')))
         finally:
             room.release()
 

@@ -77,22 +77,21 @@ def _of_policy(family: _Family) -> bool:
 
 
 class Totals:
-    """What has been counted by workers that are gone. Theirs of a policy's rules goes with that policy."""
+    """What workers that are gone have counted. It never changes. What they counted of a policy's rules goes with it."""
 
     def __init__(self) -> None:
         self._gone = _Sum()
 
-    def retire(self, exposition: bytes) -> None:
-        """Keeps the counters of a worker that has ended, from what it last showed; b"" = nothing."""
+    def retired(self, exposition: bytes) -> "Totals":
+        """These, and the counters of a worker that has ended, from what it last showed; b"" = nothing."""
         if not exposition:
-            return
-        last = _Sum()
+            return self
+        last, kept = _Sum(), Totals()
         last.read(exposition)
-        kept = _Sum()
-        kept.add(self._gone, policy=bool(last.digests & self._gone.digests))
-        kept.add(last, policy=True)
-        kept.digests = last.digests
-        self._gone = kept
+        kept._gone.add(self._gone, policy=bool(last.digests & self._gone.digests))
+        kept._gone.add(last, policy=True)
+        kept._gone.digests = last.digests
+        return kept
 
     def render(self, expositions: Iterable[bytes], more: Iterable[Metric] = ()) -> bytes:
         """One exposition of all workers: those that show something now, and those that are gone."""

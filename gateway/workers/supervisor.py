@@ -79,6 +79,7 @@ async def supervise(settings: Settings) -> None:
         flock = Supervisor(settings, instance, upstream, sockets, board, server)
         operator = operator_app(flock, token=token_of(settings), local=is_loopback(settings.ops_host))
         ops = make_server(operator, settings.ops_host, settings.ops_port, bounds_of(settings, tls=False))
+        ops.drain_timeout = LOOK
         await stack.enter_async_context(ops.listening())
         await flock.run(ops.url)
         log.info("stopped")
@@ -183,7 +184,7 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         """Runs one worker, life after life, until all are to end."""
         backoff, loop, failed = Backoff(), asyncio.get_running_loop(), 0
-        while True:
+        while not self._stop.is_set():
             began = loop.time()
             child.order = self._order
             try:
@@ -192,7 +193,7 @@ class Supervisor:
                 log.error("worker not started", worker=child.index, error=error.strerror)  # noqa: TRY400
                 code = error.errno or 1
             self._board.away(child.index)
-            self._totals.retire(child.metrics)
+            self._totals = self._totals.retired(child.metrics)
             child.metrics = b""
             if self.draining:
                 return
@@ -205,7 +206,6 @@ class Supervisor:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._stop.wait()
-                    return
             self.restarts += 1
 
     def _fail(self, child: Child, code: int, failed: int) -> None:
@@ -241,6 +241,8 @@ class Supervisor:
     def _rose(self, child: Child) -> None:
         """A worker serves: it does what was ordered while it was started."""
         log.info("worker serves", worker=child.index, pid=child.pid)
+        if self.draining:
+            child.terminate()
         if child.order != self._order:
             self._start(self._catch_up(child))
         if all(each.state == "up" for each in self._children):

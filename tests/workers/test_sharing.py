@@ -3,10 +3,13 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import trustme
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,3 +144,32 @@ async def test_a_process_without_room_rests_and_then_goes_on(monkeypatch: pytest
     for transport in kept[0]:
         with suppress(AttributeError):
             transport.close()  # type: ignore[attr-defined]
+
+
+def test_under_uvloop_tls_is_spoken_and_who_does_not_is_let_go() -> None:
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    async def talk() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        kept: list[set[object]] = [set()]
+        acceptor = Acceptor(listener, lambda: Kept(kept[0]), tls, lambda: 0, lambda _: False)  # type: ignore[arg-type]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        with suppress(ConnectionError):
+            assert b"HTTP" not in await reader.read()
+        writer.close()
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        while not kept[0]:
+            await asyncio.sleep(0.005)
+        acceptor.close()
+        writer.close()
+        await writer.wait_closed()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(talk(), 20))

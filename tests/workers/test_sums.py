@@ -68,7 +68,7 @@ def test_help_and_type_are_kept() -> None:
 def test_living_and_dead_are_added(living: list[int], dead: list[int]) -> None:
     totals = Totals()
     for requests in dead:
-        totals.retire(worker(requests).render())
+        totals = totals.retired(worker(requests).render())
     shown = totals.render([worker(requests, gauges={"gauger_in_flight": 1}).render() for requests in living])
     for line in NAMES.values():
         assert value(shown, line) == sum(living) + sum(dead)
@@ -84,7 +84,7 @@ def test_no_counter_ever_goes_back_whoever_dies_and_comes_again(data: st.DataObj
     for _ in range(data.draw(st.integers(1, 6))):
         one = data.draw(st.integers(0, 1))
         if data.draw(st.booleans()):
-            totals.retire(workers[one].render())
+            totals = totals.retired(workers[one].render())
             workers[one] = worker()
         else:
             more(workers[one], data.draw(st.integers(0, 3)))
@@ -95,20 +95,26 @@ def test_no_counter_ever_goes_back_whoever_dies_and_comes_again(data: st.DataObj
 
 def test_what_was_counted_of_a_policy_s_rules_goes_with_the_policy() -> None:
     totals = Totals()
-    totals.retire(worker(5, "d1").render())
+    totals = totals.retired(worker(5, "d1").render())
     shown = totals.render([worker(2, "d2").render()])
     assert value(shown, NAMES["requests"]) == 7
     assert value(shown, NAMES["rules"]) == 2
-    totals.retire(worker(2, "d2").render())
+    totals = totals.retired(worker(2, "d2").render())
     shown = totals.render([worker(1, "d2").render()])
     assert value(shown, NAMES["requests"]) == 8
     assert value(shown, NAMES["rules"]) == 3
 
 
+def test_a_sum_that_is_being_rendered_is_not_changed() -> None:
+    before = Totals().retired(worker(4).render())
+    before.retired(worker(2).render())
+    assert value(before.render([]), NAMES["requests"]) == 4
+
+
 def test_a_worker_that_never_showed_anything_takes_nothing_away() -> None:
     totals = Totals()
-    totals.retire(worker(4).render())
-    totals.retire(b"")
+    totals = totals.retired(worker(4).render())
+    totals = totals.retired(b"")
     assert value(totals.render([worker(1).render()]), NAMES["rules"]) == 5
     assert value(totals.render([]), NAMES["requests"]) == 4
 

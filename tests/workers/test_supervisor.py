@@ -19,7 +19,7 @@ from gateway.workers.supervisor import check
 from tests.cli.process import DEADLINE, serving
 from tests.workers.conftest import BLOCK, CHAT, KEY, WIDE, Flock, flock
 
-together = pytest.mark.xdist_group("two workers")
+together = pytest.mark.xdist_group("workers")
 
 
 @pytest.fixture(scope="module")
