@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.accounts import load_accounts
 from gateway.errors import Mistake
 from gateway.files import resolver
 from gateway.policy.loader import load
@@ -31,8 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.quick and given.accounts == "fitted":
         parser.error("--quick fits nothing")
-    if not 1 <= given.workers <= 256 or (given.workers > 1 and not given.quick):
-        parser.error("--workers are 1 to 256, with --quick")
+    if not 1 <= given.workers <= 256:
+        parser.error("--workers are 1 to 256")
+    if (given.workers > 1 or given.directory) and not given.quick:
+        parser.error("--workers and --directory go with --quick")
     try:
         files = find(given.data)
     except MissingError as missing:
@@ -63,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=("shipped", "fitted"),
         help="show each extraction account, and the benign ones that come nearest, with their evidence",
     )
+    parser.add_argument("--directory", type=Path, metavar="FILE", help="an accounts file; with --quick")
     parser.add_argument(
         "--workers", type=int, default=1, help="deal the requests to so many processes, each on its own"
     )
@@ -80,7 +84,8 @@ def evaluate(files: Files, given: argparse.Namespace) -> None:
     text = given.policy.read_text()
     policy = _policy(text, given.policy)
     fleet = Fleet(given.workers, given.routing == "key", not given.unshared)
-    tracks = replay(policy, requests, fleet)
+    directory = load_accounts(given.directory.read_text(), str(given.directory)) if given.directory else None
+    tracks = replay(policy, requests, fleet, directory)
     shipped = cases(tracks, requests, known)
     runs = {"shipped": (policy, shipped, tracks)}
     columns = [Column("GAUGER, as shipped", summary(shipped), gauger=True)]

@@ -64,9 +64,9 @@ EVERY = 2_000_000  # µs, of the traffic's clock
 class _Worker:
     """One process."""
 
-    def __init__(self, policy: Policy, record: Any) -> None:
+    def __init__(self, policy: Policy, directory: Directory, record: Any) -> None:
         self.steps = Steps(MemoryLimits(), MemoryAccounts())
-        self.player = Player(policy, Directory.empty(), PUBLIC_PEPPER, self.steps, record=record)
+        self.player = Player(policy, directory, PUBLIC_PEPPER, self.steps, record=record)
 
     def told(self, now: int) -> list[bytes]:
         """What all others are to be told."""
@@ -87,7 +87,9 @@ def _exchange(workers: list[_Worker], now: int) -> None:
                     other.player.campaigns.turn()
 
 
-def replay(policy: Policy, requests: Iterable[Line], fleet: Fleet = ALONE) -> dict[str, Track]:
+def replay(
+    policy: Policy, requests: Iterable[Line], fleet: Fleet = ALONE, directory: Directory | None = None
+) -> dict[str, Track]:
     """account -> what came of it, on any worker. Raises Mistake where judging met a defect: such figures are worth
     nothing."""
     last: list[Verdict] = []
@@ -96,7 +98,7 @@ def replay(policy: Policy, requests: Iterable[Line], fleet: Fleet = ALONE) -> di
         if type(row) is Ruled:
             last.append(row.verdict)
 
-    workers = [_Worker(policy, record) for _ in range(fleet.workers)]
+    workers = [_Worker(policy, directory or Directory.empty(), record) for _ in range(fleet.workers)]
     share = fleet.shared and fleet.workers > 1
     if share:
         for worker in workers:
