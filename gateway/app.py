@@ -32,8 +32,14 @@ from gateway.restore import start
 from gateway.settings import Settings
 from gateway.settings import load as load_settings
 from gateway.stores.journal import Journal
+from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.served import Served
+from gateway.stores.valkey.client import connect
+from gateway.stores.valkey.exchange import Exchange as Gossip
+from gateway.stores.valkey.guard import GuardedLimits
+from gateway.stores.valkey.remote import RemoteLimits
+from gateway.stores.valkey.slices import SlicedLimits
 from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
@@ -67,9 +73,7 @@ class Gate(gate.Gate):
         """Around the app's own lifespan: files are watched, leases renewed, and the last lines written at its end."""
         core = self.core
         reloader = Reloader(core, lambda: rule_files(settings, core.policy), lambda: read_rules(settings))
-        tasks = [asyncio.create_task(core.keep_leases())]
-        if core.snapshots is not None:
-            tasks.append(asyncio.create_task(core.snapshots.run()))
+        tasks = core.background()
         if settings.reload_interval:
             tasks.append(asyncio.create_task(reloader.run(settings.reload_interval)))
         try:
@@ -172,10 +176,40 @@ def build_core(
     core.record_policy()
     if settings.ledger is not None:
         core.snapshots = Snapshots(core, settings.ledger, settings.snapshot_interval)
+    _share(core, settings)
     core.watch()
     # The form parser logs what it stumbles over, byte by byte; the model server tells the caller what is wrong.
     logging.getLogger("python_multipart").disabled = True
     return core
+
+
+def _share(core: Core, settings: Settings) -> None:
+    """Limits, and what tells campaigns, in the store of the settings. Raises Mistake for a store that can't be one."""
+    uri = settings.store.get_secret_value()
+    if uri == "memory":
+        return
+    client = connect(uri, settings.store_timeout, settings.store_ca)
+    clock, log = core.clock.now, events.get("store")
+    remote = RemoteLimits(client, log)
+    core.metrics.watch("gauger_store_waiting", lambda: remote.waiting)
+    core.metrics.watch("gauger_store_dropped_total", lambda: remote.dropped)
+    shared = SlicedLimits(
+        remote,
+        share=settings.store_slice,
+        everything=settings.store_mode == "sliced",
+        crosses=lambda limit: limit in core.sharing.crossing,
+        clock=clock,
+    )
+    core.limits = GuardedLimits(
+        shared,
+        MemoryLimits(max_cells=settings.max_cells),
+        replicas=max(settings.replicas, settings.workers),
+        stances=lambda: core.sharing.stances,
+        log=log,
+        clock=clock,
+    )
+    if core.campaigns is not None:
+        core.gossip = Gossip(core.campaigns, client, core.pepper.id, clock=clock, log=log)
 
 
 def _tag_key(settings: Settings) -> bytes | None:

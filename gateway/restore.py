@@ -60,6 +60,7 @@ def start(settings: Settings, policy: Policy, pepper: str, service: Service, now
         accounts=settings.max_accounts,
         memory=settings.state_memory,
         cells=settings.max_cells,
+        store="memory" if settings.store.get_secret_value() == "memory" else "valkey",
     )
     folder = settings.ledger
     try:

@@ -76,9 +76,7 @@ async def opened(settings: Settings, upstream: str | None, sockets: Sequence[soc
             sockets=sockets,
         )
         reloader = Reloader(core, lambda: rule_files(settings, core.policy), lambda: read_rules(settings))
-        tasks = [asyncio.create_task(core.keep_leases()), asyncio.create_task(reloader.run(settings.reload_interval))]
-        if core.snapshots is not None:
-            tasks.append(asyncio.create_task(core.snapshots.run()))
+        tasks = [*core.background(), asyncio.create_task(reloader.run(settings.reload_interval))]
         for task in tasks:
             stack.callback(task.cancel)
         yield Gateway(core, data, reloader, asyncio.Event())

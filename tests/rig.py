@@ -23,6 +23,7 @@ from gateway.ledger.record import Row
 from gateway.policy.loader import load as load_policy
 from gateway.policy.model import Policy
 from gateway.settings import Settings
+from gateway.stores.valkey.guard import GuardedLimits
 
 T = TypeVar("T")
 
@@ -93,6 +94,8 @@ async def gateway(
             finally:
                 if relay is not None:
                     await relay.aclose()
+    if isinstance(core.limits, GuardedLimits):
+        await core.limits.aclose()
     core.lines.close()
     if core.ledger is not None:
         core.ledger.close()

@@ -22,11 +22,14 @@ from gateway.ledger.record import Adopted
 from gateway.observe import Prints
 from gateway.pepper import Pepper
 from gateway.policy.model import Policy
+from gateway.policy.sharing import sharing_of
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.served import Served
+from gateway.stores.valkey.exchange import Exchange as Gossip
+from gateway.stores.valkey.guard import GuardedLimits
 from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
@@ -49,7 +52,7 @@ class Core:
     pepper: Pepper
     trusted: tuple[IPv4Network | IPv6Network, ...]
     admission: Admission
-    limits: MemoryLimits
+    limits: MemoryLimits | GuardedLimits
     accounts: MemoryAccounts
     journal: Journal
     lines: LineWriter
@@ -68,6 +71,7 @@ class Core:
     service: Service = field(default_factory=Service)
     ledger: SegmentWriter | None = None  # where the journal's rows are kept
     snapshots: Snapshots | None = None  # of what is remembered, beside them
+    gossip: Gossip | None = None  # what accounts do every time, told to other processes and heard of them
     _segment: int = 0  # of the ledger, in which the policy was last said
     _told: dict[str, int] = field(default_factory=dict)  # campaign -> members when it was last logged
     _former: list[Jwks] = field(default_factory=list)  # of policies that are no longer in force
@@ -75,6 +79,7 @@ class Core:
 
     def __post_init__(self) -> None:
         self.prints = Prints(self.pepper.current)
+        self.sharing = sharing_of(self.policy)
         if self.policy.identity.jwt is not None:
             self.jwks = Jwks(self.policy.identity.jwt, self.http)
 
@@ -95,7 +100,7 @@ class Core:
             watch("gauger_campaign_records_evicted_total", lambda: campaigns.evicted)
         watch("gauger_served_pieces", lambda: self.served.pieces)
         watch("gauger_served_evicted_total", lambda: self.served.evicted)
-        watch("gauger_store_degraded", lambda: 0)
+        self._watch_store()
         watch("gauger_clock_skew_seconds", lambda: self.clock.skew)
         watch("gauger_log_waiting", lambda: lines.waiting)
         watch("gauger_log_dropped_total", lambda: lines.dropped)
@@ -113,6 +118,21 @@ class Core:
             watch("gauger_ledger_bytes_total", lambda: ledger.bytes)
             watch("gauger_ledger_errors_total", lambda: ledger.errors)
         self.metrics.policy(self.policy.id, self.policy.version, self.policy.digest)
+
+    def _watch_store(self) -> None:
+        watch, limits, gossip = self.metrics.watch, self.limits, self.gossip
+        if isinstance(limits, MemoryLimits):
+            watch("gauger_store_degraded", lambda: 0)
+            return
+        watch("gauger_store_degraded", lambda: limits.degraded)
+        watch("gauger_store_replicas", lambda: limits.replicas)
+        watch("gauger_store_outages_total", lambda: limits.outages)
+        watch("gauger_store_lost_total", lambda: limits.lost)
+        watch("gauger_store_errors_total", lambda: {kind: float(count) for kind, count in limits.errors.items()})
+        watch("gauger_store_degraded_draws_total", lambda: limits.degraded_draws)
+        if gossip is not None:
+            watch("gauger_store_lag_seconds", lambda: gossip.lag)
+            watch("gauger_store_exchange_errors_total", lambda: gossip.errors)
 
     def record_policy(self) -> None:
         """The row that says by which policy the rows after it were ruled."""
@@ -136,6 +156,7 @@ class Core:
                 self._former.append(self.jwks)
             self.jwks = None if policy.identity.jwt is None else Jwks(policy.identity.jwt, self.http)
         before, self.policy, self.directory = self.policy, policy, directory
+        self.sharing = sharing_of(policy)
         if (policy.digest, policy.files) != (before.digest, before.files):
             self.record_policy()
         self.owners.adopt(policy.calibrations)
@@ -145,6 +166,17 @@ class Core:
         """The kill switch, for the requests that come from now on: off, everything is decided and nothing is done."""
         self.kill = not enforcing
         log.warning("kill switch", enforcing=enforcing, by=by)
+
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs beside the requests, until it is cancelled."""
+        work = [self.keep_leases()]
+        if self.snapshots is not None:
+            work.append(self.snapshots.run())
+        if self.gossip is not None:
+            work.append(self.gossip.run())
+        if isinstance(self.limits, GuardedLimits):
+            work.append(self.limits.start())
+        return [asyncio.create_task(each) for each in work]
 
     async def keep_leases(self) -> None:
         """Renews the leases of long streams until cancelled: a lease is a promise with a deadline."""
@@ -195,6 +227,8 @@ class Core:
             if jwks is not None:
                 await jwks.aclose()
         await self.http.aclose()
+        if isinstance(self.limits, GuardedLimits):
+            await self.limits.aclose()
         self.tracer.close()
         self.lines.close()
         if self.snapshots is not None:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.errors import Refusal
+from gateway.stores.memory import MemoryLimits
 from gateway.wire.json import parse
 
 if TYPE_CHECKING:  # a supervisor of workers has none, and loads quickly
@@ -49,7 +50,7 @@ def operator_app(
         detail = {
             "ready": not draining,
             "draining": draining,
-            "store": "memory",
+            "store": "memory" if isinstance(core.limits, MemoryLimits) else core.limits.detail(),
             "policy": {"id": core.policy.id, "digest": core.policy.digest, "mode": core.policy.mode},
             "enforcing": not core.kill,
             "inflight": core.admission.inflight,

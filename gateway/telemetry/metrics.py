@@ -41,6 +41,9 @@ GAUGES = {
     "gauger_served_pieces": ("pieces of the last day's answers that are remembered", ""),
     "gauger_limit_debt_units": ("units by which actual use passed what was left", "limit"),
     "gauger_store_degraded": ("1 while the shared store doesn't answer", ""),
+    "gauger_store_replicas": ("processes that share the limits", ""),
+    "gauger_store_waiting": ("ends of requests that the shared store has not been told of yet", ""),
+    "gauger_store_lag_seconds": ("since campaign facts were last exchanged", ""),
     "gauger_upstream_connections": ("connections to upstreams", "state"),
     "gauger_clock_skew_seconds": ("how far the wall clock is ahead of ours", ""),
     "gauger_log_waiting": ("request lines that wait to be written", ""),
@@ -67,6 +70,12 @@ COUNTED = {
     "gauger_ledger_rows_dropped_total": ("rows that were never written to the ledger's segments", ""),
     "gauger_ledger_bytes_total": ("bytes written to the ledger's segments, before compression", ""),
     "gauger_ledger_errors_total": ("attempts at writing the ledger's segments that failed", ""),
+    "gauger_store_outages_total": ("times that the shared store went away", ""),
+    "gauger_store_lost_total": ("times that the shared store came back without its state", ""),
+    "gauger_store_errors_total": ("calls of the shared store that failed", "kind"),
+    "gauger_store_degraded_draws_total": ("requests whose limits this process answered by itself", ""),
+    "gauger_store_dropped_total": ("ends of requests that the shared store will never be told of", ""),
+    "gauger_store_exchange_errors_total": ("exchanges of campaign facts that failed", ""),
     "gauger_worker_restarts_total": ("workers that were started again", ""),
     "gauger_embedded_valkey_restarts_total": ("times that the embedded Valkey was started again", ""),
 }
@@ -171,7 +180,6 @@ class Metrics(Collector):
         self._scores = _Histograms(DECIBANS)
         self._reloads = _Counts()
         self._policy_errors = _Counts()
-        self._store_errors = _Counts()
         self._phases = {name: _Histogram(SHORT) for name in PHASES}
         self._whole = _Histograms(LONG)
         self._upstream = _Histograms(LONG)
@@ -276,10 +284,6 @@ class Metrics(Collector):
         """Counts an exception inside measuring, judging or settling."""
         self._policy_errors[self._labels["kind"][kind],] += 1
 
-    def store_error(self, kind: str) -> None:
-        """Counts a failure of a store."""
-        self._store_errors[self._labels["kind"][kind],] += 1
-
     def watch(self, name: str, read: Read) -> None:
         """Has a metric of `GAUGES` or `COUNTED` read at each scrape: a number, or label value -> number.
 
@@ -322,7 +326,6 @@ class Metrics(Collector):
         yield _histogram("gauger_score_decibans", "scores of requests, in dB", ("card",), self._scores, scale=1)
         yield _counter("gauger_policy_reload", "reloads of the policy", ("result",), self._reloads)
         yield _counter("gauger_policy_errors", "exceptions while judging or settling", ("kind",), self._policy_errors)
-        yield _counter("gauger_store_errors", "failures of stores", ("kind",), self._store_errors)
         if self._policy is not None:
             info = GaugeMetricFamily("gauger_policy_info", "the policy in force", labels=("id", "version", "digest"))
             info.add_metric(self._policy, 1)

@@ -15,6 +15,8 @@ __all__ = ["ONE_FOR_ALL", "Totals"]
 ONE_FOR_ALL: dict[str, Callable[[float, float], float]] = {
     "gauger_policy_info": max,
     "gauger_store_degraded": max,
+    "gauger_store_replicas": max,
+    "gauger_store_lag_seconds": max,
     "gauger_exception_expires_timestamp_seconds": max,
     "gauger_clock_skew_seconds": lambda a, b: max(a, b, key=abs),
 }

@@ -164,7 +164,7 @@ def test_reloads_and_errors_are_counted() -> None:
     metrics.policy_reload("refused")
     metrics.policy_reload("refused")
     metrics.policy_error("judge")
-    metrics.store_error("timeout")
+    metrics.watch("gauger_store_errors_total", lambda: {"timeout": 1})
     assert value(metrics, "gauger_policy_reload_total", result="refused") == 2
     assert value(metrics, "gauger_policy_errors_total", kind="judge") == 1
     assert value(metrics, "gauger_store_errors_total", kind="timeout") == 1
