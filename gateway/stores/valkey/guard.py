@@ -217,6 +217,7 @@ class GuardedLimits:
         away, self.since, self.why = now - self.since, 0, None
         self._back = now
         self._strikes = 0.0
+        self._turned.clear()
         self._era += 1
         self._log.warning("the store is back", away_s=away / 1e6, cells=self._shares.touched)
         self._tell_soon()
@@ -229,7 +230,6 @@ class GuardedLimits:
         """Heartbeats while the store is up, questions while it is down."""
         while True:
             if self.since:
-                self._turned.clear()
                 await asyncio.sleep(self._wait * (0.5 + self._jitter()))
                 self._wait = min(2 * self._wait, self._probe[1])
             elif await _within(self._turned, self._probe[0] if self._missed else self._beat * (0.5 + self._jitter())):

@@ -306,3 +306,19 @@ async def test_a_defect_of_the_heartbeat_is_logged_once(
     await guard.start()
     await eventually(lambda: guard.degraded)
     assert log.events == ["a defect: the store's heartbeat failed", "the store is away"]
+
+
+async def test_a_heartbeat_that_was_under_way_when_the_store_went_down_may_bring_it_back(
+    make: Callable[..., Made],
+) -> None:
+    guard, client, log = make(beat=0.001)
+    await guard.draw("r", (RATE,), START)
+    client.pause = asyncio.Event()
+    await eventually(lambda: client.calls["hello"] > 0)
+    beat, client.pause, client.trouble = client.pause, None, "refused"
+    await guard.draw("s", (RATE,), START)
+    client.trouble = None
+    beat.set()
+    await eventually(lambda: log.events == ["the store is away", "the store is back"])
+    beats = client.calls["hello"]
+    await eventually(lambda: client.calls["hello"] > beats + 2)
