@@ -19,7 +19,7 @@ from itertools import chain
 from gateway.campaigns import COUNTS
 from gateway.campaigns.form import habits_of
 from gateway.campaigns.habits import Habits, Part
-from gateway.campaigns.merging import copied, merge
+from gateway.campaigns.merging import copied, merge, take
 from gateway.identity import Caller
 from gateway.signals import WEEK
 
@@ -150,6 +150,33 @@ class Room:
         self.took_up(record, before)
         self._fit()
         return record
+
+    def adopt(self, told: Habits) -> Habits | None:
+        """The record of an account after a former process of this worker has told its part: as if it had been seen
+        here. None where there is no room. `told` is taken over.
+        """
+        account = told.account
+        self.started = min(self.started or told.since, told.since)
+        record = self.get(account)
+        if record is None:
+            (self._records if told.frames else self._new)[account] = told
+            self._recount((), told.frames)
+        else:
+            before, mine = record.frames, record.mine
+            if mine is not None:
+                merge(told, [copied(mine), told])
+            if record.others:
+                self._more += RECORD if mine is None else 0
+                record.own = told
+                merge(record, [told, *[habits_of(account, each.habits) for each in record.others]])
+            else:
+                take(record, told)
+            for heard in (self._heard, self._heard_new):
+                if heard.pop(account, None) is not None:
+                    (self._records if before else self._new)[account] = record
+            self.took_up(record, before)
+        self._fit()
+        return self.get(account)
 
     def is_shared(self, key: int) -> bool:
         """Whether at least three accounts fill a frame; it may be said of one that fewer do."""

@@ -18,7 +18,7 @@ from math import log10
 from gateway.campaigns import Campaign
 from gateway.campaigns.form import OtherVersion, Unreadable, packed, read
 from gateway.campaigns.form import record as told_record
-from gateway.campaigns.habits import Habits, fingerprints, generates, seconds
+from gateway.campaigns.habits import Habits, Part, fingerprints, generates, seconds
 from gateway.campaigns.linking import Turn
 from gateway.campaigns.recipe import Recipe
 from gateway.campaigns.room import RECORD, Room
@@ -200,20 +200,10 @@ class Campaigns:
         """
         if not self._room:
             return False
-        try:
-            told, part = read(data, worker)
-        except OtherVersion:
-            self.of_other_versions += 1
+        found = self._read(data, worker, now)
+        if found is None:
             return False
-        except Unreadable:
-            self.unreadable += 1
-            return False
-        self._now = now = max(now, self._now)
-        part = part._replace(at=min(part.at, now))
-        told.since, told.first, told.last, told.faded = (
-            min(each, now) for each in (told.since, told.first, told.last, told.faded)
-        )
-        self.heard += 1
+        told, part = found
         before = self._room.get(told.account)
         requests, frames = (before.requests, before.frames) if before is not None else (0, ())
         record = self._room.hear(told, part)
@@ -228,6 +218,38 @@ class Campaigns:
         if record.campaign is not None:
             self._asked += max(0, record.requests - requests)
         return True
+
+    def adopt(self, data: bytes, now: int) -> bool:
+        """What a former process of this worker has told of an account becomes what was seen here; whether it could be
+        read. For the start alone, each record once, and before anything is told.
+        """
+        found = self._read(data, "", now) if self._room else None
+        if found is None:
+            return False
+        told, part = found
+        before = self._room.get(told.account)
+        new = before is None or before.mine is None
+        record = self._room.adopt(told)
+        if record is not None and new:
+            self._telling.said(record.mine or record, part.name, part.at)
+        return True
+
+    def _read(self, data: bytes, worker: str, now: int) -> tuple[Habits, Part] | None:
+        """A record that was told, no later than now."""
+        try:
+            told, part = read(data, worker)
+        except OtherVersion:
+            self.of_other_versions += 1
+            return None
+        except Unreadable:
+            self.unreadable += 1
+            return None
+        self._now = now = max(now, self._now)
+        told.since, told.first, told.last, told.faded = (
+            min(each, now) for each in (told.since, told.first, told.last, told.faded)
+        )
+        self.heard += 1
+        return told, part._replace(at=min(part.at, now))
 
     def turn(self) -> None:
         """One slice of going through everything, if it is time: where much is heard and little is asked."""

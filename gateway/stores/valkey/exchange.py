@@ -10,10 +10,12 @@ A reader's place is a number, and it misses nothing: what is told again moves be
 memory has another epoch, or a smaller number; then everything is told anew, and read from the start. One call tells and
 reads, at most `BATCH` records each way; rounds follow at once while there is more, at most `ROUNDS` of them. The store
 keeps `most` records, and none that wasn't told anew for a week: a worker that is gone is remembered so long, and one
-that starts hears of all that the others and its predecessor had seen.
+that starts hears of all that the others had seen.
 
-A worker is a number made at the start. It must never stand for another set of records: who restores the tables of a
-former process goes on under its number, and who doesn't has a new one; else requests would be counted twice, or lost.
+A worker's name stands for one set of accounts. One that starts with what a former process remembered of accounts
+(`restore.py`) goes on under its name: before it tells anything, it reads what that one had told, and takes it for what
+it has seen itself. One that starts with nothing has a new name, and hears of its predecessor as of any other. Else
+requests would count twice, or be lost. `worker_of` keeps the name beside the ledger that accounts are restored from.
 """
 
 import asyncio
@@ -21,6 +23,8 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.campaigns.tables import Campaigns
@@ -29,7 +33,7 @@ from gateway.signals import DAY, WEEK
 from gateway.stores.segment_writer import SILENCE, Log
 from gateway.stores.valkey.client import Script
 
-__all__ = ["EVERY", "Exchange"]
+__all__ = ["EVERY", "Exchange", "worker_of"]
 
 EVERY = 2.0  # s
 BATCH = 128  # records a call, each way
@@ -77,7 +81,7 @@ local heard = {}
 for at = 1, #found, 2 do
   local name = found[at]
   cursor = found[at + 1]
-  if string.sub(name, 1, #own) ~= own then
+  if #own == 0 or string.sub(name, 1, #own) ~= own then
     local record = redis.call('HGET', records, name)
     if record then
       heard[#heard + 1] = name
@@ -88,7 +92,7 @@ end
 return {epoch, string.format('%.0f', seq), cursor, #found == 2 * limit and 1 or 0, heard}
 """)
 """Keys: meta, records, index. Arguments: an epoch if there is none, the cursor, records to read and to keep, since when
-(µs), own prefix, seconds that all is kept; then names and records. All of it is in one slot."""
+(µs), prefix of names that are passed over, seconds that all is kept; then names and records. All is in one slot."""
 
 
 class Runs(Protocol):
@@ -112,7 +116,7 @@ class Exchange:
         worker: str = "",
         log: Log = SILENCE,
     ) -> None:
-        """`pepper` is its id. `worker`: of the process whose tables these are; a new one where there is none."""
+        """`pepper` is its id. `worker`: the name of the process whose accounts these are; "" = they begin with nothing."""
         self._campaigns = campaigns
         self._client = client
         self._clock = clock
@@ -123,6 +127,7 @@ class Exchange:
         self._epoch = b""
         self._cursor = 0
         self._last = time.monotonic()
+        self._adopts = bool(worker)  # what it had told has yet to be read
         self.worker = worker or secrets.token_hex(8)
         self.down = False
         self.errors = 0  # calls that failed
@@ -150,12 +155,13 @@ class Exchange:
         for number in range(ROUNDS):
             if number:
                 await asyncio.sleep(PAUSE)
-            told = await self._changed()
+            adopts = self._adopts
+            told = [] if adopts else await self._changed()
             names = [name for pair in told for name in (f"{self.worker}:{pair[0]}", pair[1])]
             now = self._clock()
             args = [
                 *(secrets.token_hex(8), self._cursor, BATCH, self._most, now - WEEK),
-                *(f"{self.worker}:", (WEEK + DAY) // 1_000_000),
+                *("" if adopts else f"{self.worker}:", (WEEK + DAY) // 1_000_000),
                 *names,
             ]
             try:
@@ -176,7 +182,8 @@ class Exchange:
                 self._cursor = int(cursor)
                 await self._hear(heard, now)
             self._epoch = epoch
-            if not more and len(told) < BATCH:
+            self._adopts = adopts and bool(more)
+            if not more and not adopts and len(told) < BATCH:
                 break
         self._last = time.monotonic()
         if self.down:
@@ -201,7 +208,10 @@ class Exchange:
         """What the others have told, in slices."""
         for at in range(0, len(heard), 2):
             worker = heard[at].partition(b":")[0].decode("latin-1")
-            self._campaigns.hear(heard[at + 1], worker, now)
+            if worker == self.worker:
+                self._campaigns.adopt(heard[at + 1], now)
+            else:
+                self._campaigns.hear(heard[at + 1], worker, now)
             if at // 2 % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
                 self._campaigns.turn()
@@ -212,3 +222,19 @@ class Exchange:
         if not self.down:
             self.down = True
             self._log.warning("campaign facts are not exchanged", why=why)
+
+
+def worker_of(folder: Path) -> str:
+    """The name that is kept in a folder which one process writes at a time; made where there is none.
+
+    Raises OSError where it can be neither read nor written.
+    """
+    file = folder / ".worker"
+    with suppress(FileNotFoundError):
+        if (kept := file.read_text("ascii", "replace").strip()).isalnum():
+            return kept
+    made = secrets.token_hex(8)
+    draft = folder / ".worker.part"
+    draft.write_text(made)
+    draft.replace(file)
+    return made

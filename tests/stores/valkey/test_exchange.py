@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.campaigns.tables import Campaigns
 from gateway.stores.valkey.client import Client, connect
-from gateway.stores.valkey.exchange import BATCH, Exchange
+from gateway.stores.valkey.exchange import BATCH, Exchange, worker_of
 from tests.campaigns.worlds import DAY, HOUR, WEEK, World, names
 from tests.stores.valkey.servers import Server
 
@@ -289,3 +290,60 @@ def test_a_defect_of_ours_is_said_once_and_passes(monkeypatch: pytest.MonkeyPatc
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(with_workers(server, 1, what, every=0.02))
+
+
+def test_who_goes_on_with_its_accounts_goes_on_with_what_it_had_told(server: Server) -> None:
+    """Under the same name; what came before it had read all is added, and nothing counts twice on any worker."""
+
+    async def what(other: Worker) -> None:
+        client = other.exchange._client
+        first = Worker(client, worker="slot1")  # type: ignore[arg-type]
+        await first.exchange.once()
+        first.crowd(2 * BATCH)
+        for _ in range(3):
+            first.ask("a", "frame", 5)
+        other.ask("a", "frame", 4)
+        other.now = first.now
+        for worker in (first, other, first):
+            await worker.exchange.once()
+        again = Worker(client, worker="slot1")  # type: ignore[arg-type]
+        again.now = first.now
+        again.ask("a", "frame", 2)
+        for worker in (again, other, again):
+            worker.now = again.now
+            await worker.exchange.once()
+        for worker in (again, other):
+            assert len(worker.tables) == 2 * BATCH + 1
+            (record,) = [each for each in worker.tables.records() if each.account == "a"]
+            assert record.requests == 15 + 4 + 2
+        assert again.tables.foreign == 0
+        assert other.tables.foreign == 2 * BATCH
+        assert len(server.ask("HKEYS", f"gauger:{{habits:{PEPPER}}}:records")) == 2 * BATCH + 2
+        again.now += 4 * DAY
+        assert await again.exchange.once()
+        assert again.tables.told > 2 * BATCH  # it is still there, and so it says
+
+    asyncio.run(with_workers(server, 1, what))
+
+
+def test_who_goes_on_in_an_empty_store_tells_what_comes(server: Server) -> None:
+    async def what(other: Worker) -> None:
+        one = Worker(other.exchange._client, worker="slot1")  # type: ignore[arg-type]
+        one.ask("a", "frame", 3)
+        await one.exchange.once()
+        await other.exchange.once()
+        assert other.accounts() == ["a"]
+
+    asyncio.run(with_workers(server, 1, what))
+
+
+def test_a_name_is_kept_and_one_that_is_none_is_made_anew(tmp_path: Path) -> None:
+    made = worker_of(tmp_path)
+    assert made.isalnum()
+    assert worker_of(tmp_path) == made
+    (tmp_path / ".worker").write_bytes(b"\xff:\n")
+    other = worker_of(tmp_path)
+    assert other != made
+    assert worker_of(tmp_path) == other
+    with pytest.raises(FileNotFoundError):
+        worker_of(tmp_path / "none")
