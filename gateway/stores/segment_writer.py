@@ -1,8 +1,11 @@
-"""Shell. The one writer of a ledger's folder: a sink of the journal that never holds up a request.
+"""Shell. The one writer of a ledger's folder: a sink of the journal that never waits for more than a disk's cache.
 
-A row is encoded where it happens and put into a bounded queue; one thread chains, writes, rotates, compresses and
-removes. While the disk takes nothing the thread tries again and the queue fills; when it is full, rows are dropped and
-counted, and a `Gap` stands in their place before the next row that is written, or at the end.
+A row is chained and appended where it happens, into the system's cache: about 5 µs, and no end of this process, however
+sudden, takes it away any more. Waking a thread for it costs as much and leaves rows in memory for milliseconds: kill -9
+under load then loses a hundred requests that had ended. What takes longer is a thread's: opening, closing, fsync,
+compressing, removing; meanwhile rows go to a bounded queue, and so they do for a while after an append that took long,
+and while the disk takes nothing. When the queue is full, rows are dropped and counted, and a `Gap` stands in their
+place before the next row that is written, or at the end.
 """
 
 import os
@@ -13,34 +16,26 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from time import perf_counter_ns
 
 from gateway.errors import Mistake
-from gateway.ledger.chain import SALT, Chain, Why, row_of
+from gateway.ledger.chain import row_of
 from gateway.ledger.record import Gap, Row
+from gateway.stores.pen import FRAME, Entry, Pen, Place
 from gateway.stores.saying import SILENCE, Log
-from gateway.stores.segments import compressed, name_of, segments, single_writer, sync_folder, take_up, upkeep
+from gateway.stores.segments import TakenUp, single_writer, take_up, upkeep
+from gateway.stores.shelf import Shelf
 
 __all__ = ["SILENCE", "Log", "Place", "SegmentWriter", "wall"]
 
 BATCH_ROWS = 32  # chained in one go: about 0.1 ms in which the event loop may wait for the interpreter
 BATCH_BYTES = 1 << 20
-FRAME = 128  # bytes of a line around its row
-LINGER = 0.05  # s that the thread waits for more rows once it was woken
+LINGER = 0.05  # s that the thread waits for more, once it was woken for rows on a slow disk, or for an fsync
 RETRY = 0.5  # s between attempts on a disk that takes nothing
 TICK = 30.0  # s between looks at the clock while nothing comes
+SLOW = 100_000_000  # ns of an append, after which the thread does it
+PAUSE = 5_000_000_000  # for so many ns
 DAY = 86_400_000_000  # µs
-
-Entry = tuple[int, int, bytes, bytes]  # seq, now, type, body
-
-
-class Place(NamedTuple):
-    """A place in a ledger, behind one of its rows."""
-
-    segment: int  # its number
-    offset: int  # bytes of the segment's text before it
-    rows: int  # of the segment before it
-    head: bytes  # the chain's h there
 
 
 def wall() -> int:
@@ -73,31 +68,19 @@ class SegmentWriter:
         put: Callable[[int, memoryview], int] = os.write,
     ) -> None:
         self._folder = folder
-        self._version = version
-        self._max_bytes = max_bytes
-        self._max_age = int(max_age_s * 1_000_000)
-        self._keep_bytes = keep_bytes
-        self._keep_age = int(keep_days * DAY)
         self._sync = sync
         self._bound = max_waiting
-        self._compress = compress
         self._log = log
-        self._clock = clock
-        self._put = put
         self._queue: deque[Entry] = deque()
         self._asked: deque[tuple[int, Future[Place]]] = deque()  # rows taken before it -> where it is
         self._gap: Gap | None = None  # of rows that were dropped and that no row in the queue stands for yet
         self._taken = self._done = 0  # bytes: counted by the caller, by the thread
         self._accepted = 0
         self._lost = 0
-        self.rows = self.bytes = self.errors = 0  # written; gaps are rows too
-        self.kept = self.disk_bytes = 0  # segments, and their size
-        self._fd = -1
-        self._path = folder
-        self._size = 0
-        self._torn = False  # the file ends in part of a write that failed
-        self._began = 0
+        self.errors = 0
         self._looked = time.monotonic()
+        self._slow_until = 0  # ns
+        self._unsynced = False  # rows are on their place and may not outlast a power cut yet
         self._failing = False
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
@@ -109,7 +92,24 @@ class SegmentWriter:
         self._broken = False
         self._closed = False
         self._lock = ExitStack()
-        self._chain, self._number = self._start()
+        self._shelf = Shelf(
+            folder, compress=compress, keep_bytes=keep_bytes, keep_age=int(keep_days * DAY), log=log, clock=clock
+        )
+        found = self._start(clock)
+        self._pen = Pen(
+            folder,
+            found.chain,
+            found.number,
+            version=version,
+            max_bytes=max_bytes,
+            max_age=int(max_age_s * 1_000_000),
+            sync=sync,
+            log=log,
+            clock=clock,
+            put=put,
+        )
+        self._held = threading.Lock()  # of the pen
+        self._counted = (0, 0)  # segments begun and bytes written when the shelf was last counted
 
     @property
     def dropped(self) -> int:
@@ -117,9 +117,29 @@ class SegmentWriter:
         return self._lost + (self._accepted - self.rows if self._closed else 0)
 
     @property
+    def rows(self) -> int:
+        """Rows written; gaps are rows too."""
+        return self._pen.rows
+
+    @property
+    def bytes(self) -> int:
+        """Bytes written."""
+        return self._pen.bytes
+
+    @property
+    def kept(self) -> int:
+        """Segments on disk."""
+        return self._shelf.kept + self._pen.begun - self._counted[0]
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of all segments on disk."""
+        return self._shelf.bytes + self._pen.bytes - self._counted[1]
+
+    @property
     def number(self) -> int:
         """Of the segment that is written."""
-        return self._number
+        return self._pen.number
 
     @property
     def waiting(self) -> int:
@@ -129,10 +149,10 @@ class SegmentWriter:
     @property
     def head(self) -> str:
         """The chain's end, of what is written; 64 hex digits."""
-        return self._chain.value.hex()
+        return self._pen.head
 
     def __call__(self, row: Row) -> None:
-        """Takes a row. Never waits and never raises: a row that can't be taken becomes part of a gap."""
+        """Takes a row. Never raises: a row that can't be taken becomes part of a gap."""
         try:
             entry = row_of(row)
         except (ValueError, TypeError, OverflowError):  # a name that is no text, a row beyond all bounds
@@ -146,6 +166,11 @@ class SegmentWriter:
         if self._gap is not None:
             self._enqueue(row_of(self._gap))
             self._gap = None
+        elif self._thread is not None and not (self._queue or self._busy or self._asked) and self._jotted(entry):
+            if self._sync and not self._unsynced:
+                self._unsynced = True
+                self._wake.set()
+            return
         self._enqueue(entry)
         if self._asleep:
             self._wake.set()
@@ -159,10 +184,11 @@ class SegmentWriter:
         Cancelled where they never are, and where none was written at all.
         """
         asked: Future[Place] = Future()
-        self._asked.append((self._accepted, asked))
         if self._broken or self._thread is None:
             asked.cancel()
-        self._wake.set()
+        else:
+            self._asked.append((self._accepted, asked))
+            self._wake.set()
         return asked
 
     def flush(self, timeout: float = 5.0) -> bool:
@@ -171,7 +197,7 @@ class SegmentWriter:
             return not self._queue
         self._wake.set()
         with self._idle:
-            return self._idle.wait_for(lambda: not self._queue and not self._busy, timeout)
+            return self._idle.wait_for(lambda: not (self._queue or self._busy or self._unsynced), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Writes what waits, for at most `timeout` seconds, then the footer; what is left is counted as dropped."""
@@ -192,6 +218,21 @@ class SegmentWriter:
         if self.dropped:
             self._log.error("rows of the ledger were lost", rows=self.dropped)
 
+    def _jotted(self, entry: Entry) -> bool:
+        """Whether the row is on its place already. Nothing waits before it: who has a batch in hand is busy."""
+        now = perf_counter_ns()
+        if now < self._slow_until or not self._held.acquire(blocking=False):
+            return False
+        try:
+            jotted = self._pen.jot(entry)
+        finally:
+            self._held.release()
+        self._accepted += jotted
+        if perf_counter_ns() - now > SLOW:
+            self._slow_until = perf_counter_ns() + PAUSE
+            self._log.warning("the ledger's disk is slow", ms=round((perf_counter_ns() - now) / 1e6))
+        return jotted
+
     def _enqueue(self, entry: Entry) -> None:
         self._queue.append(entry)
         self._taken += len(entry[3]) + FRAME
@@ -202,7 +243,7 @@ class SegmentWriter:
         gap = self._gap
         self._gap = Gap(row.seq, row.now, 1, why) if gap is None else Gap(gap.seq, gap.now, gap.lost + 1, gap.why)
 
-    def _start(self) -> tuple[Chain, int]:
+    def _start(self, clock: Callable[[], int]) -> TakenUp:
         """Takes the folder, and goes on where the last process stopped."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -210,8 +251,8 @@ class SegmentWriter:
             with upkeep(self._folder, wait=True):
                 for draft in self._folder.glob(".segment-*.part"):
                     draft.unlink()
-                found = take_up(self._folder, self._clock())
-                self._count()
+                found = take_up(self._folder, clock())
+                self._shelf.count()
         except BlockingIOError:
             self._lock.close()
             hint = "every process needs a folder of its own"
@@ -223,21 +264,25 @@ class SegmentWriter:
             self._log.error("the ledger is damaged", place=found.damage, kept="as it is; a new segment begins")
         elif found.recovered or found.cut:
             self._log.warning("the ledger was not closed", segment=found.number, half_line_bytes=found.cut)
-        return found.chain, found.number
+        return found
 
     def _run(self) -> None:
         try:
-            self._upkeep()
+            tidy = True
             while not self._giving_up.is_set():
                 batch = self._take()
                 self._answer()
                 if batch:
-                    self._until_done(lambda batch=batch: self._write(batch))  # type: ignore[misc]
+                    self._until_done(lambda batch=batch: self._pen.write(batch))  # type: ignore[misc]
+                    self._done += sum(len(entry[3]) + FRAME for entry in batch)
                 elif self._closing.is_set():
-                    self._until_done(lambda: self._end("stop"))
+                    self._until_done(lambda: self._pen.end("stop"))
+                    self._until_done(self._pen.sync_ended)
                     break
                 else:
-                    self._until_done(self._look)
+                    self._until_done(self._pen.age)
+                self._busy = bool(self._queue)
+                tidy = self._upkeep(tidy=tidy or time.monotonic() - self._looked > 2 * TICK)
                 self._busy = False
                 with self._idle:
                     self._idle.notify_all()
@@ -249,8 +294,8 @@ class SegmentWriter:
                 self._asked.popleft()[1].cancel()
             with self._idle:
                 self._idle.notify_all()
-            if self._fd >= 0:
-                os.close(self._fd)
+            with self._held:
+                self._pen.close()
             self._lock.close()
 
     def _take(self) -> list[Entry]:
@@ -258,14 +303,15 @@ class SegmentWriter:
         if not self._queue:
             self._wake.clear()
             self._asleep = True
-            if not (self._queue or self._asked or self._closing.is_set()):  # else it came between look and flag
+            if not (self._queue or self._asked or self._unsynced or self._closing.is_set()):  # between look and flag
                 self._wake.wait(TICK)
             self._asleep = False
-            if self._queue and not self._closing.is_set():
+            lingers = self._unsynced or (self._queue and perf_counter_ns() < self._slow_until)
+            if lingers and not self._closing.is_set():
                 self._closing.wait(LINGER)
         self._busy = True
         batch: list[Entry] = []
-        size, most = 0, min(BATCH_ROWS, self._asked[0][0] - self.rows) if self._asked else BATCH_ROWS
+        size, most = 0, min(BATCH_ROWS, self._asked[0][0] - self._pen.rows) if self._asked else BATCH_ROWS
         while self._queue and len(batch) < most and size < BATCH_BYTES:
             size += len(self._queue[0][3])
             batch.append(self._queue.popleft())
@@ -273,16 +319,18 @@ class SegmentWriter:
 
     def _answer(self) -> None:
         """Tells those who asked for it where the rows end that came before."""
-        while self._asked and self._asked[0][0] <= self.rows:
+        while self._asked and self._asked[0][0] <= self._pen.rows:
+            place = self._pen.place  # no row is written directly as long as somebody asks
             asked = self._asked.popleft()[1]
             if asked.set_running_or_notify_cancel():
-                asked.set_result(Place(self._number, self._size, self._chain.rows, self._chain.value))
+                asked.set_result(place)
 
-    def _until_done(self, work: Callable[[], None]) -> None:
+    def _until_done(self, work: Callable[[], object]) -> None:
         """Tries until the disk takes it, or nobody waits any longer. `work` leaves all as it was where it fails."""
         while True:
             try:
-                work()
+                with self._held:
+                    work()
             except OSError:
                 self.errors += 1
                 if not self._failing:
@@ -296,102 +344,19 @@ class SegmentWriter:
                     self._log.warning("the ledger is written again", folder=self._folder, lost=self._lost)
                 return
 
-    def _write(self, batch: list[Entry]) -> None:
-        size = sum(len(entry[3]) + FRAME for entry in batch)
-        if self._fd >= 0 and self._chain.rows and self._size + size > self._max_bytes:
-            self._end("full")
-        if self._fd >= 0 and not os.fstat(self._fd).st_nlink:  # what went on there, nobody would ever read
-            self._log.error("the open segment was removed", segment=self._path.name, rows=self._chain.rows)
-            self._end("full")
-        self._look()
-        self._begin()
-        chain, salts = self._chain.copy(), os.urandom(SALT * len(batch))
-        text = [chain.add(entry, salts[at * SALT : (at + 1) * SALT]) for at, entry in enumerate(batch)]
-        self._append(b"".join(text))
-        self._chain = chain
-        self.rows += len(batch)
-        self._done += size
-
-    def _begin(self) -> None:
-        """A new segment, unless one is open."""
-        if self._fd < 0:
-            self._path = self._folder / name_of(self._number + 1)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-            self._fd = os.open(self._path, flags, 0o600)
-            self._number, self._size, self._torn, self._began = self._number + 1, 0, False, self._clock()
-            self.kept += 1
-            sync_folder(self._folder)
-        if self._chain.fresh:
-            chain = self._chain.copy()
-            self._append(chain.begin(self._number, self._version, self._began))
-            self._chain = chain
-
-    def _end(self, why: Why) -> None:
-        """Closes the open segment, if there is one."""
-        if self._fd < 0:
-            return
-        if not self._chain.fresh:
-            chain = self._chain.copy()
-            self._append(chain.end(self._clock(), why))
-            self._chain = chain
-        os.fsync(self._fd)
-        os.close(self._fd)
-        self._fd = -1
-        self._log.info("segment closed", segment=self._path.name, rows=self._chain.rows, head=self.head)
-        if why != "stop":
-            self._upkeep()
-
-    def _append(self, data: bytes) -> None:
-        """Appends all of it or, with an OSError, nothing."""
-        if self._torn:
-            os.ftruncate(self._fd, self._size)
-            self._torn = False
-        view, at = memoryview(data), 0
-        while at < len(data):
-            self._torn = True
-            at += self._put(self._fd, view[at:])
-        if self._sync:
-            os.fsync(self._fd)
-        self._torn = False
-        self._size += len(data)
-        self.bytes += len(data)
-        self.disk_bytes += len(data)
-
-    def _look(self) -> None:
-        """What time alone brings: the end of a segment, the end of what is kept."""
-        if self._fd >= 0 and self._chain.rows and self._clock() - self._began >= self._max_age:
-            self._end("age")
-        elif time.monotonic() - self._looked > 2 * TICK:
-            self._upkeep()
-
-    def _upkeep(self) -> None:
-        """Compresses closed segments and removes what is too old or too much. Left for later while erasing goes on."""
-        self._looked = time.monotonic()
+    def _upkeep(self, *, tidy: bool) -> bool:
+        """What the pen need not wait for. Whether some of it is left for later: rows wait."""
         try:
-            with upkeep(self._folder, wait=False):
-                found = segments(self._folder)
-                closed = [segment for segment in found if self._fd < 0 or segment.number != self._number]
-                if self._compress:
-                    closed = [
-                        segment._replace(path=compressed(segment.path)) if segment.path.suffix == ".jsonl" else segment
-                        for segment in closed
-                    ]
-                self._count()
-                for segment in closed:
-                    age = self._clock() - segment.path.stat().st_mtime_ns // 1000  # that of its last row
-                    old = bool(self._keep_age) and age > self._keep_age
-                    if not old and not (self._keep_bytes and self.disk_bytes > self._keep_bytes):
-                        break
-                    segment.path.unlink()
-                    self._log.info("segment removed", segment=segment.path.name, why="age" if old else "size")
-                    self._count()
-        except BlockingIOError:
-            return
+            if self._unsynced:
+                self._unsynced = False
+                self._pen.sync()
+            tidy = self._pen.sync_ended() or tidy
+            if not tidy or self._queue:
+                return tidy
+            self._looked = time.monotonic()
+            self._shelf.tidy(self._pen.number if self._pen.open else None)
+            self._counted = (self._pen.begun, self._pen.bytes)
         except OSError:
             self.errors += 1
             self._log.exception("the ledger's upkeep failed", folder=self._folder)
-
-    def _count(self) -> None:
-        found = segments(self._folder)
-        self.kept = len(found)
-        self.disk_bytes = sum(segment.path.stat().st_size for segment in found)
+        return False

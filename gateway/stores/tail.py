@@ -34,41 +34,36 @@ class Tail:
         self._place = place
 
     def __iter__(self) -> Iterator[Link]:
-        place, chain = self._place, None if self._place is None else Chain(self._place.head, self._place.segment)
+        place = self._place
+        chain = None if place is None else Chain(place.head, place.segment)
+        proven = place is None
         for segment in self._found:
-            before = chain
             try:
-                for link, now in _links(segment, chain, place):
-                    chain = now
+                for line in lines(segment.path, 0 if place is None else place.offset):
+                    if not line.endswith(b"\n"):
+                        break
+                    if place is not None and chain is not None:
+                        chain.rows, chain.fresh = place.rows, False
+                    elif chain is None or chain.fresh:
+                        chain = self._begun(line, chain, segment, proven=proven)
+                    link = chain.read(line)
+                    place, proven = None, True
                     yield link
             except Broken as error:
-                if place is not None and chain is before:
+                if not proven:
                     raise Broken("the ledger doesn't go on from it") from error
-                self.damage.append(f"{segment.path}: {error}")
+                self.damage.append(f"{segment.path.name}: {error}")
             place = None
             if chain is not None and not chain.fresh:
                 chain = Chain(chain.value, segment.number)
+        if not proven:
+            raise Broken("the ledger ends before it")
 
-
-def _links(segment: Segment, chain: Chain | None, place: Place | None) -> Iterator[tuple[Link, Chain]]:
-    """The links of one segment, each with the chain that it is the end of."""
-    before = chain
-    for line in lines(segment.path, 0 if place is None else place.offset):
-        if not line.endswith(b"\n"):
-            return
-        if chain is before:
-            if before is None or place is None:
-                chain = _begun(line, before)
-            else:
-                chain = before.copy()
-                chain.rows, chain.fresh = place.rows, False
-        assert chain is not None
-        yield chain.read(line), chain
-
-
-def _begun(line: bytes, before: Chain | None) -> Chain:
-    """The chain before a segment's header; where segments before it are missing, what the header says of it."""
-    found = chain_at(line)
-    if before is not None and found.value == before.value:
-        return before.copy()
-    return found
+    def _begun(self, line: bytes, before: Chain | None, segment: Segment, *, proven: bool) -> Chain:
+        """The chain before a segment's header; where segments before it are missing, what the header says of it."""
+        found = chain_at(line)
+        if before is not None and found.value != before.value:
+            if not proven:
+                raise Broken("another segment follows")
+            self.damage.append(f"{segment.path.name}: segments before it are missing")
+        return found

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli.sources import expand
 from gateway.errors import Mistake
-from gateway.stores import saying, segment_writer, segments
+from gateway.stores import pen, saying, segment_writer, segments
 from gateway.stores.proof import erase, verify
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.segments import compressed, read_rows
@@ -271,7 +271,10 @@ class Said(saying.Silence):
         self.errors.append((event, fields))
 
 
-def test_a_segment_that_is_removed_while_it_is_written_is_seen_and_the_next_begins(tmp_path: Path) -> None:
+def test_a_segment_that_is_removed_while_it_is_written_is_seen_and_the_next_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pen, "SEEN", 1)
     writer = SegmentWriter(tmp_path, log=(log := Said()))
     for row in rows(10):
         writer(row)
