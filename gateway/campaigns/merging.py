@@ -8,6 +8,7 @@ out of one; so what is a habit of all together is found, as it would be in one p
 
 from collections.abc import Sequence
 from math import exp
+from operator import add
 
 from gateway.campaigns.habits import (
     CELLS,
@@ -15,6 +16,7 @@ from gateway.campaigns.habits import (
     FIRST,
     FRAMES,
     FULL,
+    KIND,
     MAX_FRAMES,
     OFTEN,
     ROW,
@@ -67,16 +69,15 @@ def merge(into: Habits, parts: Sequence[Habits]) -> None:
     for part in parts:
         left = exp((part.faded - faded) / WEEK)
         values = ROW.unpack(part.row)
-        for at in range(SLOTS):
-            if key := values[at]:
-                kind = counts[key & 7]
-                kind[key] = kind.get(key, 0.0) + values[SLOTS + at] * left
+        for key, count in zip(values[:SLOTS], values[SLOTS:], strict=True):
+            if key:
+                kind = counts[key & KIND]
+                kind[key] = kind.get(key, 0.0) + count * left
         total += part.count * left
         requests += part.requests
         frames.update(dict.fromkeys(part.frames))
         born.update(part.born)
-        for at, count in enumerate(part.cells):
-            cells[at] += count
+        cells = list(map(add, cells, part.cells))
     row, sums = [0] * SLOTS, [0.0] * SLOTS
     enough = min(SHARE * total, OFTEN)
     for kind, own in enumerate(counts):

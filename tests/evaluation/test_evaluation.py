@@ -72,6 +72,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("routing", ["key", "none"])
+@pytest.mark.parametrize("more", [(), ("--unshared",)])
+def test_requests_are_dealt_to_workers_and_counted_together(folder: Path, routing: str, more: tuple[str, ...]) -> None:
+    """By key each worker judges whole accounts, as one process would; else none sees enough for longer."""
+    alone = measured(folder, "--quick")["gauger"]["shipped"]
+    made = measured(folder, "--quick", "--workers", "4", "--routing", routing, *more)["gauger"]["shipped"]
+    assert made["totals"]["extraction"] == 2
+    assert made["extraction"][0]["requests"] == 40
+    if routing == "key":
+        assert made == alone
+    else:
+        assert made["extraction"][0]["median_share"] > alone["extraction"][0]["median_share"]
+
+
 def measured(folder: Path, *more: str) -> dict[str, Any]:
     out = folder / "out.json"
     arguments = ["--data", str(folder), "--policy", str(folder / "policy.yaml"), "--json", str(out), *more]

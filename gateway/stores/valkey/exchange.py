@@ -40,7 +40,7 @@ BATCH = 128  # records a call, each way
 PUSHED = 131_072  # bytes of records that a call brings, about
 ROUNDS = 8
 PAUSE = 0.02  # s between two of them
-SLICE = 2  # records between two turns of the loop: some 0.1 ms
+SLICE = 2  # records that are packed between two turns of the loop, some 0.1 ms; one of those heard takes as long
 MOST = 100_000
 
 EXCHANGE = Script("""
@@ -116,7 +116,7 @@ class Exchange:
         worker: str = "",
         log: Log = SILENCE,
     ) -> None:
-        """`pepper` is its id. `worker`: the name of the process whose accounts these are; "" = they begin with nothing."""
+        """`pepper` is its id. `worker`: the name of the process whose accounts these are; "" = there was none."""
         self._campaigns = campaigns
         self._client = client
         self._clock = clock
@@ -212,8 +212,8 @@ class Exchange:
                 self._campaigns.adopt(heard[at + 1], now)
             else:
                 self._campaigns.hear(heard[at + 1], worker, now)
-            if at // 2 % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if at // 2 % SLICE == 0:
                 self._campaigns.turn()
                 await asyncio.sleep(0)
 
