@@ -29,6 +29,7 @@ __all__ = ["Client", "Script", "connect"]
 INFLIGHT = 4096  # calls under way, at most
 LATE = 4  # connections that wait for late answers, at most
 TRIES = 3
+PATIENCE = 1.0  # s that a connection may take, while no call waits for longer than it may
 UNDONE: frozenset[Down] = frozenset({"refused", "readonly"})  # and another try may find another server
 ASTRAY: frozenset[Down] = UNDONE | {"timeout", "closed", "loading", "moved"}  # the map may be old
 ASKING = pack(b"ASKING")
@@ -50,6 +51,7 @@ class Client:
     def __init__(self, address: Address, timeout: float = 0.05, ca: Path | None = None) -> None:
         self.timeout = timeout
         self.inflight = 0
+        self._closed = False
         self._address = address
         self._tls = ValkeySSLContext(
             cert_reqs="required", check_hostname=True, ca_certs=None if ca is None else str(ca)
@@ -78,6 +80,7 @@ class Client:
         return self._places.tags()
 
     async def aclose(self) -> None:
+        self._closed = True
         await self._places.aclose()
         self._current.clear()
         for link in list(self._links):
@@ -136,7 +139,9 @@ class Client:
             link.retire(down)
 
     def _connect(self, place: Place, **given: Any) -> Link:
-        link = Link(self._connection(place, **given), self._links.discard)
+        if self._closed:
+            raise StoreDown("the store's client is closed", "closed")
+        link = Link(self._connection(place, **given), max(PATIENCE, 4 * self.timeout), self._links.discard)
         self._links.add(link)
         return link
 

@@ -61,11 +61,15 @@ def pack(*words: bytes) -> bytes:
 class Link:
     """A connection of the library's and the calls that are under way on it. It connects by itself.
 
-    `usable` is False from the moment when something is wrong with it; `ended` is called once, when it is closed.
+    That may take `patience` seconds: longer than a call, else a server that is far away would never be reached. A call
+    that is over by then is not sent. `usable` is False from the moment when something is wrong; `ended` is called once,
+    when the link is closed.
     """
 
-    def __init__(self, connection: AbstractConnection, ended: Callable[["Link"], None]) -> None:
+    def __init__(self, connection: AbstractConnection, patience: float, ended: Callable[["Link"], None]) -> None:
         self.usable = True
+        self._patience = patience
+        self._connected = False
         self._connection = connection
         self._ended = ended
         self._loop = asyncio.get_running_loop()
@@ -89,7 +93,7 @@ class Link:
         """
         answer: asyncio.Future[Any] = self._loop.create_future()
         if not self.usable:
-            answer.set_exception(self._reason)
+            answer.set_exception(StoreDown(str(self._reason), self._reason.kind))
             return answer
         self._calls.append((deadline, answer))
         self._out.append(packed)
@@ -135,20 +139,13 @@ class Link:
                 soonest = deadline
         if soonest:
             self._arm(soonest)
-        if late:
+        if late and self._connected:
             self.retire(StoreDown("no answer in time", "timeout"))
 
     async def _run(self) -> None:
         writing = None
         try:
-            try:
-                await self._connection.connect()  # type: ignore[no-untyped-call]
-            except ConnectionError as error:
-                if isinstance(error.__cause__, OSError) or not isinstance(
-                    error, AuthenticationError | BusyLoadingError
-                ):
-                    raise StoreDown(f"no connection: {error}", "refused") from error
-                raise
+            await self._connect()
             writing = self._loop.create_task(self._write())
             await self._read()
         except asyncio.CancelledError:
@@ -172,6 +169,22 @@ class Link:
                 answer.set_exception(StoreDown(str(self._reason), self._reason.kind))
         self._calls.clear()
         self._ended(self)
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._connection.connect()  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            raise StoreDown("no connection in time", "timeout") from None
+        except ConnectionError as error:
+            if isinstance(error, AuthenticationError | BusyLoadingError):
+                raise
+            raise StoreDown(f"no connection: {error}", "refused") from error
+        self._connected = True
+        waiting = [(call, packed) for call, packed in zip(self._calls, self._out, strict=True) if not call[1].done()]
+        self._calls.clear()
+        self._calls.extend(call for call, _ in waiting)
+        self._out = [packed for _, packed in waiting]
 
     async def _write(self) -> None:
         """Whatever was asked for since the last write goes out in one; a slow server stops it here."""
