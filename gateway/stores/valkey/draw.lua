@@ -81,9 +81,8 @@ for at in pairs(quotas) do keep_quota(KEYS[at], cells[at]) end
 for at, period in pairs(leases) do
   local key = KEYS[at]
   redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%d', now))
-  local kept = redis.call('EXISTS', key) == 1
   redis.call('ZADD', key, string.format('%d', now + period), request)
-  if kept then redis.call('PEXPIRE', key, ms(period), 'GT') else redis.call('PEXPIRE', key, ms(period)) end
+  if met[at + 1] > 0 then redis.call('PEXPIRE', key, ms(period), 'GT') else redis.call('PEXPIRE', key, ms(period)) end
 end
 if some then redis.call('SET', KEYS[1], cmsgpack.pack(reservation), 'PX', hold) end
 return met

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from valkey.exceptions import ValkeyError
 
 from gateway.errors import StoreDown
 from gateway.stores.valkey import client as client_module
@@ -90,6 +91,19 @@ async def test_a_way_on_which_nothing_comes_through_is_the_same(server: Server) 
         assert (await failure(client)).kind == "timeout"
         way.hang = False
         assert await eventually(client) == 1
+
+
+async def test_a_server_that_is_farther_away_than_a_call_may_wait_is_reached(server: Server) -> None:
+    """The first calls are over before there is a connection, and are never sent; later ones go through."""
+    async with client_of(server.uri, 0.02) as client:
+        server.freeze()
+        assert (await failure(client, COUNT)).kind == "timeout"
+        assert (await failure(client, COUNT)).kind == "timeout"
+        assert len(client._links) == 1
+        server.thaw()
+        client.timeout = 5
+        assert await client.run(COUNT, ("k",), ()) == 1
+        assert len(client._links) == 1
 
 
 async def test_a_late_answer_is_nobody_elses(server: Server) -> None:
@@ -197,6 +211,33 @@ async def test_a_script_that_fails_is_an_error_and_the_connection_goes_on(server
         assert down.kind == "error"
         assert await client.run(COUNT, ("k",), ()) == 1
         assert len(client._links) == 1
+
+
+async def test_somebody_elses_script_that_never_ends(server: Server) -> None:
+    server.ask("CONFIG", "SET", "busy-reply-threshold", 1)
+    endless = asyncio.create_task(asyncio.to_thread(hangs, server))
+    async with client_of(server.uri) as client:
+        async with asyncio.timeout(10):
+            while (down := await failing(client)) is None:
+                await asyncio.sleep(0.01)
+        assert down.kind == "timeout"
+        assert "BUSY" in str(down)
+        server.ask("SCRIPT", "KILL")
+        await endless
+        assert await eventually(client) is not None
+
+
+def hangs(server: Server) -> None:
+    with pytest.raises(ValkeyError):
+        server.ask("EVAL", "while true do end", 0)
+
+
+async def failing(client: Client) -> StoreDown | None:
+    try:
+        await client.run(COUNT, ("k",), ())
+    except StoreDown as down:
+        return down
+    return None
 
 
 async def test_more_calls_than_allowed_are_refused_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,15 @@ async def test_more_than_there_is_room_for_is_counted(server: Server) -> None:
     assert (limits.waiting, limits.dropped) == (0, 30)
 
 
+async def test_what_the_store_refuses_for_good_is_not_sent_for_ever(server: Server) -> None:
+    async with limits_of(server.uri) as limits:
+        await limits.draw("r", (rate(5),), 0, "o")
+        server.ask("SET", "gauger:{=o}r|rate|a", "not a cell")
+        limits.settle("r", {"rate-a": 1})
+        await arrived(limits)
+        assert limits.dropped == 1
+
+
 async def test_a_charge_whose_answer_is_lost_is_not_charged_again(server: Server) -> None:
     async with Between(server) as way, limits_of(way.uri, 0.1) as limits, limits_of(server.uri) as other:
         await limits.draw("r", (rate(10),), 0, "o")

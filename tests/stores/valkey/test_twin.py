@@ -203,5 +203,5 @@ def test_the_store_and_memory_never_differ() -> None:
         pass
 
     with Server() as Made.server, asyncio.Runner() as Made.runner:
-        bounds = settings(max_examples=40, stateful_step_count=30, deadline=None)
+        bounds = settings(max_examples=25, stateful_step_count=30, deadline=None)
         run_state_machine_as_test(Made, settings=bounds)
