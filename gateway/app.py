@@ -37,6 +37,7 @@ from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.served import Served
 from gateway.stores.valkey.client import connect
 from gateway.stores.valkey.exchange import Exchange as Gossip
+from gateway.stores.valkey.exchange import worker_of
 from gateway.stores.valkey.guard import GuardedLimits
 from gateway.stores.valkey.remote import RemoteLimits
 from gateway.stores.valkey.slices import SlicedLimits
@@ -209,7 +210,8 @@ def _share(core: Core, settings: Settings) -> None:
         clock=clock,
     )
     if core.campaigns is not None:
-        core.gossip = Gossip(core.campaigns, client, core.pepper.id, clock=clock, log=log)
+        former = "" if settings.ledger is None else worker_of(settings.ledger)  # whose accounts these are
+        core.gossip = Gossip(core.campaigns, client, core.pepper.id, clock=clock, log=log, worker=former)
 
 
 def _tag_key(settings: Settings) -> bytes | None:

@@ -98,6 +98,10 @@ class Core:
             watch("gauger_campaign_members", lambda: campaigns.linked)
             watch("gauger_campaign_records", lambda: len(campaigns))
             watch("gauger_campaign_records_evicted_total", lambda: campaigns.evicted)
+            watch("gauger_campaign_records_foreign", lambda: campaigns.foreign)
+            watch("gauger_campaign_records_told_total", lambda: campaigns.told)
+            watch("gauger_campaign_records_heard_total", lambda: campaigns.heard)
+            watch("gauger_campaign_records_unread_total", lambda: campaigns.unreadable + campaigns.of_other_versions)
         watch("gauger_served_pieces", lambda: self.served.pieces)
         watch("gauger_served_evicted_total", lambda: self.served.evicted)
         self._watch_store()
@@ -227,6 +231,8 @@ class Core:
             if jwks is not None:
                 await jwks.aclose()
         await self.http.aclose()
+        if self.gossip is not None:
+            await self.gossip.last()
         if isinstance(self.limits, GuardedLimits):
             await self.limits.aclose()
         self.tracer.close()

@@ -14,6 +14,10 @@ __all__ = ["ONE_FOR_ALL", "Totals"]
 
 ONE_FOR_ALL: dict[str, Callable[[float, float], float]] = {
     "gauger_policy_info": max,
+    "gauger_campaigns": max,  # each worker knows of all
+    "gauger_campaign_members": max,
+    "gauger_campaign_records": max,
+    "gauger_campaign_records_foreign": max,
     "gauger_store_degraded": max,
     "gauger_store_replicas": max,
     "gauger_store_lag_seconds": max,

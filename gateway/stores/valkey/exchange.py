@@ -142,13 +142,17 @@ class Exchange:
         """Exchanges until cancelled."""
         while True:
             await asyncio.sleep(self._every * random.uniform(0.75, 1.25))  # noqa: S311 - so that not all come at once
-            try:
-                await self.once()
-            except Exception:  # noqa: BLE001 - a defect of ours: campaigns stay as they were heard of
-                self.errors += 1
-                if not self.down:
-                    self.down = True
-                    self._log.exception("campaign facts are not exchanged")
+            await self.last()
+
+    async def last(self) -> None:
+        """Exchanges once more, whatever comes: at an end, so that the others know what this process knew."""
+        try:
+            await self.once()
+        except Exception:  # noqa: BLE001 - a defect of ours: campaigns stay as they were heard of
+            self.errors += 1
+            if not self.down:
+                self.down = True
+                self._log.exception("campaign facts are not exchanged")
 
     async def once(self) -> bool:
         """Tells what has changed and hears what others have told, as far as `ROUNDS` go; whether the store answered."""
