@@ -230,9 +230,11 @@ class GuardedLimits:
         """Heartbeats while the store is up, questions while it is down."""
         while True:
             if self.since:
-                await asyncio.sleep(self._wait * (0.5 + self._jitter()))
+                await asyncio.sleep(self._wait * (0.5 + self._jitter() / 2))
                 self._wait = min(2 * self._wait, self._probe[1])
-            elif await _within(self._turned, self._probe[0] if self._missed else self._beat * (0.5 + self._jitter())):
+            elif await _within(
+                self._turned, self._probe[0] if self._missed else self._beat * (0.5 + self._jitter() / 2)
+            ):
                 continue
             await self._hello()
 

@@ -20,8 +20,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from gateway.policy.sharing import Stance
 from gateway.quotas import Draw, Drawn, Reading
 from gateway.stores.memory import UNITS, USED, MemoryLimits
@@ -60,8 +58,11 @@ def share_of(draw: Draw, replicas: int) -> Draw:
     capacity = draw.capacity // replicas or min(1, draw.capacity)
     if capacity < draw.cost <= draw.capacity:
         capacity = draw.cost
-    period = draw.period * replicas if draw.kind == "rate" else draw.period
-    return replace(draw, capacity=capacity, period=period)
+    kind = draw.kind
+    period = draw.period * replicas if kind == "rate" else draw.period
+    return Draw(
+        draw.limit, draw.key, kind, draw.unit, draw.amount, period, capacity, draw.cost, draw.window, draw.shadow
+    )
 
 
 class Shares:
@@ -97,7 +98,10 @@ class Shares:
             if draw.kind == "rate":
                 young[draw.key] = now + reading.reset
             elif draw.kind == "quota":
-                young[draw.key] = (drawn.at + reading.reset) << USED | draw.capacity - reading.left
+                end = draw.window + draw.period
+                if end <= drawn.at:
+                    end = drawn.at + reading.reset
+                young[draw.key] = end << USED | draw.capacity - reading.left
         if len(young) >= GENERATION:
             self._old, self._young = young, {}
 

@@ -22,7 +22,7 @@ What holds, for any number of processes, with slices of `s` units (the cost of a
 
 A request that turns out to have used more takes it from the slice that it drew from; what the slice doesn't hold is an
 overrun, of which the store learns when the slice is settled. A charge of a request under way goes to the store at once.
-A lease's slice is so many slots, each a reservation. A slot in use is renewed with its request.
+A lease's slice is so many slots, `SLOTS` at most, each a reservation. A slot in use is renewed with its request.
 """
 
 import asyncio
@@ -44,6 +44,7 @@ __all__ = ["SlicedLimits"]
 IDLE = 1_000_000  # µs
 SCANT = 1_000_000  # µs
 SWEEP = 0.5  # s between looks for idle cells
+SLOTS = 8  # of a lease, in one slice: each is a call
 TURNS = 2  # slices that a request waits for before it asks for itself
 
 
@@ -316,7 +317,8 @@ class SlicedLimits:
         self._remote.settle(slice_.id, {} if draw.kind == "lease" else {draw.limit: slice_.spent})
 
     def _size(self, draw: Draw) -> int:
-        return max(1, int(draw.capacity * self._share))
+        size = max(1, int(draw.capacity * self._share))
+        return min(size, SLOTS) if draw.kind == "lease" else size
 
     def _tag(self, draw: Draw, owner: str) -> str:
         """Whose script the cell is drawn in: a cell of several owners is its own."""
