@@ -68,9 +68,11 @@ def operator_app(flock: Flock, *, token: str | None = None, local: bool = True) 
             else:
                 workers[number] |= answer[1]
                 answers.append(answer[1])
+        store = answers[0]["store"] if answers else None
         ready = not flock.draining and any(answer["ready"] for answer in answers)
         detail = {
             **(answers[0] if answers else {}),
+            "store": next((answer["store"] for answer in answers if _down(answer["store"])), store),
             "ready": ready,
             "draining": flock.draining,
             "inflight": sum(answer["inflight"] for answer in answers),
@@ -107,6 +109,10 @@ def operator_app(flock: Flock, *, token: str | None = None, local: bool = True) 
             Route("/-/enforce", enforce, methods=["PUT"]),
         ]
     )
+
+
+def _down(store: Any) -> bool:
+    return isinstance(store, dict) and store.get("state") == "down"
 
 
 def _together(said: Said, any_of: tuple[str, ...] = ()) -> Response:

@@ -1,10 +1,12 @@
 """A gateway of several workers as processes of its own, and what can be told of them from outside."""
 
 import json
+import random
 import re
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,16 @@ WIDE = (
     "  - {id: many, by: [account], count: requests, rate: 1000 requests/min, burst: 1000 requests}\n"
 )
 BLOCK = "gauger: 1\npolicy: {id: block}\nrules:\n  - {id: stop, when: req.n > 0, then: {block: {}}}\n"
+
+
+def free_ports(number: int) -> int:
+    """The first of so many ports in a row that nobody has, below those that the kernel hands out to clients."""
+    for base in random.sample(range(20_000, 32_000), 100):
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(base, base + number):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return base
+    raise AssertionError("no free ports between 20000 and 32000")
 
 
 class Flock:
@@ -76,7 +88,7 @@ def flock(folder: Path, workers: int, *arguments: str, policy: str = WIDE, **env
     file = folder / "policy.yaml"
     file.write_text(policy)
     given = ["--workers", str(workers), "--embedded-valkey", "--policy", str(file), *arguments]
-    with serving(folder, *given, **environment) as served:
+    with serving(folder, *given, **{"GAUGER_STORE_TIMEOUT": "5", **environment}) as served:
         made = Flock(served, file)
         left = made.everybody()
         try:

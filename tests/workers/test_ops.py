@@ -62,6 +62,12 @@ async def test_what_is_under_way_is_added() -> None:
         assert (await ops.get("/readyz")).json()["inflight"] == 4
 
 
+async def test_a_store_is_down_where_one_can_t_reach_it() -> None:
+    up, down = {"state": "up"}, {"state": "down", "why": "timeout"}
+    async with client(Flock(*((200, {**READY, "store": store}) for store in (up, down, up)))) as ops:
+        assert (await ops.get("/readyz")).json()["store"] == down
+
+
 NOT_READY = {
     "nobody answers": Flock(AWAY, AWAY),
     "all drain": Flock((200, READY), draining=True),

@@ -1,11 +1,9 @@
 """`gauger serve --workers N`: real processes, which are killed, and what callers and operators see of it."""
 
-import random
 import re
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +144,6 @@ def test_a_stream_ends_whole_before_the_workers_do(tmp_path: Path) -> None:
             f.ask()
 
 
-def test_a_connection_waits_for_the_next_worker_where_there_is_none(tmp_path: Path) -> None:
-    with flock(tmp_path, 1) as f:
-        killed = f.worker(0)
-        killed.kill()
-        psutil.wait_procs([killed], timeout=DEADLINE)
-        assert f.ask().status_code == 200
-        assert f.ready()["workers"][0]["restarts"] == 1
-
-
 def test_a_supervisor_that_is_killed_leaves_nobody(tmp_path: Path) -> None:
     body = {**CHAT, "model": "standin-slow-30-tokens-20", "stream": True}
     with flock(tmp_path, 2) as f:
@@ -166,28 +155,6 @@ def test_a_supervisor_that_is_killed_leaves_nobody(tmp_path: Path) -> None:
         assert len(f.events("the supervisor is gone")) == 2
         with pytest.raises(httpx.ConnectError):
             f.ask(**body)
-
-
-def free_ports(number: int) -> int:
-    """The first of so many ports in a row that nobody has, below those that the kernel hands out to clients."""
-    for base in random.sample(range(20_000, 32_000), 100):
-        with ExitStack() as stack, suppress(OSError):
-            for port in range(base, base + number):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return base
-    raise AssertionError("no free ports between 20000 and 32000")
-
-
-def test_each_worker_has_a_port_of_its_own_too(tmp_path: Path) -> None:
-    base = free_ports(2)
-    with flock(tmp_path, 2, GAUGER_WORKER_PORTS=str(base)) as f:
-        for worker in (0, 1, 1):
-            url = f"http://127.0.0.1:{base + worker}/v1/chat/completions"
-            assert httpx.post(url, json=CHAT, headers=KEY, timeout=DEADLINE).status_code == 200
-        assert f.ask().status_code == 200
-        f.stop()
-        served = [record["service"]["instance"].rpartition("/")[2] for record in f.served.records()]
-        assert served[:3] == ["worker-0", "worker-1", "worker-1"]
 
 
 def refused(folder: Path, *arguments: str, **environment: str) -> list[str]:
