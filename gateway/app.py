@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from gateway import __version__
 from gateway.accounts import Directory
 from gateway.adopt import read_rules, rule_files
-from gateway.campaigns.tables import Campaigns
 from gateway.edge import gate, relay
 from gateway.edge.admission import Admission
 from gateway.edge.clock import Clock
@@ -34,10 +33,9 @@ from gateway.settings import load as load_settings
 from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
-from gateway.stores.served import Served
 from gateway.stores.valkey.client import connect
 from gateway.stores.valkey.exchange import Exchange as Gossip
-from gateway.stores.valkey.exchange import worker_of
+from gateway.stores.valkey.exchange import MOST, worker_of
 from gateway.stores.valkey.guard import GuardedLimits
 from gateway.stores.valkey.remote import RemoteLimits
 from gateway.stores.valkey.slices import SlicedLimits
@@ -49,6 +47,7 @@ from gateway.telemetry.tracing import Tracer
 __all__ = ["VENDORS", "Gate", "Relay", "build_core", "upstreams_of"]
 
 VENDORS: tuple[Vendor, ...] = ("openai", "anthropic", "gemini")
+FACTS_SHARE = 4_000  # bytes of an embedded store for each record of an account: a quarter of it is theirs
 
 
 class Gate(gate.Gate):
@@ -161,7 +160,8 @@ def build_core(
         lines=lines,
         metrics=metrics,
         tracer=Tracer(settings.tracing, version=service.version, instance=service.instance),
-        served=Served(settings.served_memory),
+        served=begun.served,
+        campaigns=begun.campaigns,
         clock=clock,
         kill=not settings.enforce,
         usage_ask=settings.usage_ask,
@@ -169,8 +169,6 @@ def build_core(
         service=service,
         ledger=ledger,
     )
-    if settings.campaign_memory:
-        core.campaigns = Campaigns(lambda account: core.accounts.get(account).signals, settings.campaign_memory)
     if ledger is not None:
         core.journal.subscribe(ledger)
     core.journal.begin(begun.row)
@@ -211,7 +209,8 @@ def _share(core: Core, settings: Settings) -> None:
     )
     if core.campaigns is not None:
         former = "" if settings.ledger is None else worker_of(settings.ledger)  # whose accounts these are
-        core.gossip = Gossip(core.campaigns, client, core.pepper.id, clock=clock, log=log, worker=former)
+        most = MOST if not settings.embedded_valkey else min(MOST, settings.embedded_valkey_memory // FACTS_SHARE)
+        core.gossip = Gossip(core.campaigns, client, core.pepper.id, clock=clock, log=log, worker=former, most=most)
 
 
 def _tag_key(settings: Settings) -> bytes | None:

@@ -2,11 +2,13 @@
 
     habits.py     what each account does every time: a record of some 700 bytes
     linking.py    which accounts are one: Fellegi-Sunter weights, and a cohort test of one frame's population
-    tables.py     both, over all accounts, bounded and a few steps a request
+    tables.py     both, over all accounts, bounded and a few steps a request; room.py: who is forgotten
+    form.py       a record as bytes, for other workers; telling.py: when they are told; merging.py: what all know of one
     signals/      what a campaign does over time; one file = one signal (X1, X2, ...)
 
 Nothing here judges. `decide.judge` sees a `Campaign`, the snapshot that these tables last made of it, in its facts; so
-the record holds it, and a replay needs no table. Time is the events' own: the same events give the same campaigns.
+the record holds it, and a replay needs no table. Time is the events' own: the same events give the same campaigns, and
+what was heard of other workers is such an event too.
 """
 
 import msgspec

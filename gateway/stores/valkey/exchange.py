@@ -33,7 +33,7 @@ from gateway.signals import DAY, WEEK
 from gateway.stores.segment_writer import SILENCE, Log
 from gateway.stores.valkey.client import Script
 
-__all__ = ["EVERY", "Exchange", "worker_of"]
+__all__ = ["EVERY", "MOST", "Exchange", "worker_of"]
 
 EVERY = 2.0  # s
 BATCH = 128  # records a call, each way
@@ -41,7 +41,7 @@ PUSHED = 131_072  # bytes of records that a call brings, about
 ROUNDS = 8
 PAUSE = 0.02  # s between two of them
 SLICE = 2  # records that are packed between two turns of the loop, some 0.1 ms; one of those heard takes as long
-MOST = 100_000
+MOST = 100_000  # records in the store: some 450 bytes each, of a campaign's members 1 KB
 
 EXCHANGE = Script("""
 local meta, records, index = KEYS[1], KEYS[2], KEYS[3]
