@@ -34,8 +34,8 @@ from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.valkey.client import connect
-from gateway.stores.valkey.exchange import Exchange as Gossip
 from gateway.stores.valkey.exchange import MOST, worker_of
+from gateway.stores.valkey.exchange import Exchange as Gossip
 from gateway.stores.valkey.guard import GuardedLimits
 from gateway.stores.valkey.remote import RemoteLimits
 from gateway.stores.valkey.slices import SlicedLimits
