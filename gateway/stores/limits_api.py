@@ -25,7 +25,7 @@ from limits.util import WindowStats
 from gateway.quotas import Draw, Reading
 from gateway.stores.memory import MemoryLimits
 
-__all__ = ["GaugerItem", "GaugerStorage", "GcraRateLimiter", "GcraSupport", "rate_of"]
+__all__ = ["GaugerItem", "GaugerStorage", "GcraRateLimiter", "GcraSupport", "draw_of", "rate_of"]
 
 MICROSECONDS = 1_000_000
 PER = {
@@ -127,11 +127,11 @@ class GaugerStorage(Storage, GcraSupport):
         return ValueError
 
     async def acquire_gcra(self, key: str, limit: int, expiry: int, burst: int, amount: int = 1) -> bool:
-        return self.ledger.take((_draw(key, limit, expiry, burst, amount),), self._clock()).ok
+        return self.ledger.take((draw_of(key, limit, expiry, burst, amount),), self._clock()).ok
 
     async def get_gcra(self, key: str, limit: int, expiry: int, burst: int) -> tuple[float, int]:
         now = self._clock()
-        reading = self._peek(_draw(key, limit, expiry, burst, 0), now)
+        reading = self._peek(draw_of(key, limit, expiry, burst, 0), now)
         return (now + reading.reset) / MICROSECONDS, reading.left
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
@@ -190,7 +190,8 @@ def _terms(item: RateLimitItem) -> tuple[int, int, int]:
     return item.amount, item.get_expiry(), item.burst if isinstance(item, GaugerItem) else item.amount
 
 
-def _draw(key: str, limit: int, expiry: int, burst: int, cost: int) -> Draw:
+def draw_of(key: str, limit: int, expiry: int, burst: int, cost: int) -> Draw:
+    """What the library asks for, in our terms. Raises ValueError for a cost below 0."""
     if cost < 0:
         raise ValueError("a cost is not negative: GCRA gives nothing back without knowing when it was drawn")
     return Draw("limits", key, "rate", "requests", limit, expiry * MICROSECONDS, burst, cost)

@@ -6,6 +6,7 @@ server said that it didn't do is tried once more where that can help: at another
 """
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from hashlib import sha1
 from pathlib import Path
@@ -19,7 +20,7 @@ from valkey.asyncio.connection import (
     ValkeySSLContext,
 )
 
-from gateway.errors import Down, StoreDown
+from gateway.errors import Down, Mistake, StoreDown
 from gateway.stores.valkey.address import Address, read
 from gateway.stores.valkey.link import Link, Moved, NoScript, pack
 from gateway.stores.valkey.places import Cluster, One, Place, Places, Watched
@@ -53,9 +54,9 @@ class Client:
         self.inflight = 0
         self._closed = False
         self._address = address
-        self._tls = ValkeySSLContext(
-            cert_reqs="required", check_hostname=True, ca_certs=None if ca is None else str(ca)
-        )
+        self._tls = ValkeySSLContext()
+        if address.tls:
+            self._tls.context = _trust(ca)
         self._current: dict[Place, Link] = {}
         self._links: set[Link] = set()
         self._places = self._find_places()
@@ -192,6 +193,15 @@ class Client:
             return await link.call(command, deadline)
         finally:
             await link.aclose()
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    """What a certificate and its name are checked against: a bundle, or what the system trusts. Raises Mistake."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        why = error.strerror if not isinstance(error, ssl.SSLError) else "this is no bundle of certificates"
+        raise Mistake(f"{ca} can't be read: {why}", place="store_ca (GAUGER_STORE_CA)", hint="a PEM file") from None
 
 
 def _unheard(answer: "asyncio.Future[Any]") -> None:

@@ -1,7 +1,7 @@
 -- All draws of a request, or none. KEYS: the reservation, the cells. Answers {drawn (1), refused (0) or known (-1), the
 -- time, then for each cell what it held: TAT; {end, used}; leases alive}. A rate's draw: cost and capacity in us (a
 -- cost of -1 never fits), least distance of steps, shadow. A quota's: units, capacity, end of its window, period,
--- shadow. A lease's: slots, period, shadow.
+-- shadow. A lease's: slots, period, shadow. A request without a name reserves nothing: what it draws stays drawn.
 
 local texts = redis.call('MGET', unpack(KEYS))
 if texts[1] then return {-1, now} end
@@ -58,6 +58,7 @@ for i, draw in ipairs(draws) do
   end
 end
 
+local held = request ~= ''
 local reservation, some, rates, quotas = {number}, false, {}, {}
 for i, draw in ipairs(draws) do
   local kind, at = draw[1], draw[2]
@@ -66,8 +67,8 @@ for i, draw in ipairs(draws) do
     reservation[i + 1] = 0
     if kind == RATE then
       local cell = cells[at]
-      mark(cell, number, taken[i], draw[6])
-      cell[2], cell[3] = number, cell[3] + 1
+      if held or cell[3] > 0 then mark(cell, number, taken[i], draw[6]) end
+      cell[2], cell[3] = number, cell[3] + (held and 1 or 0)
       rates[at] = true
     elseif kind == QUOTA then
       quotas[at] = true
@@ -84,5 +85,5 @@ for at, period in pairs(leases) do
   redis.call('ZADD', key, string.format('%d', now + period), request)
   if met[at + 1] > 0 then redis.call('PEXPIRE', key, ms(period), 'GT') else redis.call('PEXPIRE', key, ms(period)) end
 end
-if some then redis.call('SET', KEYS[1], cmsgpack.pack(reservation), 'PX', hold) end
+if some and held then redis.call('SET', KEYS[1], cmsgpack.pack(reservation), 'PX', hold) end
 return met

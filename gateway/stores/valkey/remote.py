@@ -31,19 +31,20 @@ from gateway.stores.valkey.script import (
     settle_args,
 )
 
-__all__ = ["RemoteLimits"]
+__all__ = ["DRAW", "RemoteLimits", "script"]
 
 OPEN = 200_000  # reservations that are remembered, at most
 SILENT = 15_000_000  # µs after which a process that says nothing no longer counts
 UNSURE = frozenset({"timeout", "closed"})  # it may have been done
 
 
-def _script(name: str) -> Script:
+def script(name: str) -> Script:
+    """The script of a file, with what all of them share."""
     folder = Path(__file__).parent
     return Script("\n".join(("#!lua", (folder / "cells.lua").read_text(), (folder / f"{name}.lua").read_text())))
 
 
-DRAW, SETTLE, CHARGE, RENEW = map(_script, ("draw", "settle", "charge", "renew"))
+DRAW, SETTLE, CHARGE, RENEW = map(script, ("draw", "settle", "charge", "renew"))
 HELLO = Script((Path(__file__).parent / "hello.lua").read_text())
 
 

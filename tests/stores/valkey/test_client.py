@@ -10,7 +10,7 @@ import pytest
 import trustme
 from valkey.exceptions import ValkeyError
 
-from gateway.errors import StoreDown
+from gateway.errors import Mistake, StoreDown
 from gateway.stores.valkey import client as client_module
 from gateway.stores.valkey.client import Client, Script, connect
 from tests.stores.valkey.servers import Between, Server, until
@@ -276,6 +276,16 @@ async def test_tls_is_checked_against_the_given_authority(server: Server, tmp_pa
                 assert "certificate" in str(down).lower()
         async with client_of(f"valkeys://localhost:{way.port}", ca=tmp_path / "ours.pem") as client:
             assert (await failure(client)).kind == "refused"  # the certificate is for the address
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_bundle_that_is_none_is_a_mistake_at_the_start(tmp_path: Path, content: str | None) -> None:
+    bundle = tmp_path / "ca.pem"
+    if content is not None:
+        bundle.write_text(content)
+    with pytest.raises(Mistake, match=r"ca\.pem") as caught:
+        connect("valkeys://localhost", ca=bundle)
+    assert caught.value.hint
 
 
 async def test_a_server_that_stops_for_a_while_does_every_call_once(server: Server) -> None:
