@@ -101,7 +101,7 @@ class Client:
                         raise StoreDown("no server has this part of the keys", "moved")
                 link = self._to(place)
                 if asking:  # its answer comes first, and says nothing
-                    link.call(ASKING, deadline).add_done_callback(_unheard)
+                    link.call(ASKING, deadline)
                 return await link.call(packed, deadline)
             except NoScript:
                 packed = pack(b"EVAL", script.text, *rest)
@@ -202,11 +202,6 @@ def _trust(ca: Path | None) -> ssl.SSLContext:
     except OSError as error:
         why = error.strerror if not isinstance(error, ssl.SSLError) else "this is no bundle of certificates"
         raise Mistake(f"{ca} can't be read: {why}", place="store_ca (GAUGER_STORE_CA)", hint="a PEM file") from None
-
-
-def _unheard(answer: "asyncio.Future[Any]") -> None:
-    if not answer.cancelled():
-        answer.exception()
 
 
 def _bytes(value: bytes | str | int) -> bytes:

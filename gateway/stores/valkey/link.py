@@ -77,6 +77,7 @@ class Link:
         self._out: list[bytes] = []
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0  # when it rings; uvloop's handles don't all know
         self._reason = StoreDown("the connection was closed", "closed")
         self._stopping = False
         self._task = self._loop.create_task(self._run())
@@ -93,12 +94,12 @@ class Link:
         """
         answer: asyncio.Future[Any] = self._loop.create_future()
         if not self.usable:
-            answer.set_exception(StoreDown(str(self._reason), self._reason.kind))
+            _fail(answer, StoreDown(str(self._reason), self._reason.kind))
             return answer
         self._calls.append((deadline, answer))
         self._out.append(packed)
         self._wake.set()
-        if self._timer is None or deadline < self._timer.when():
+        if self._timer is None or deadline < self._due:
             self._arm(deadline)
         return answer
 
@@ -123,6 +124,7 @@ class Link:
     def _arm(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._due = deadline
         self._timer = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
@@ -134,7 +136,7 @@ class Link:
                 continue
             if deadline <= now:
                 late = True
-                answer.set_exception(StoreDown("no answer in time", "timeout"))
+                _fail(answer, StoreDown("no answer in time", "timeout"))
             elif not soonest or deadline < soonest:
                 soonest = deadline
         if soonest:
@@ -166,7 +168,7 @@ class Link:
             self._timer.cancel()
         for _, answer in self._calls:
             if not answer.done():
-                answer.set_exception(StoreDown(str(self._reason), self._reason.kind))
+                _fail(answer, StoreDown(str(self._reason), self._reason.kind))
         self._calls.clear()
         self._ended(self)
 
@@ -208,7 +210,7 @@ class Link:
                 wrong = meaning(error)
                 _, waiting = calls.popleft()
                 if not waiting.done():
-                    waiting.set_exception(wrong)
+                    _fail(waiting, wrong)
             else:
                 if not calls:
                     raise InvalidResponse("an answer to nothing")
@@ -217,6 +219,11 @@ class Link:
                     waiting.set_result(answer)
             if not self.usable and all(each.done() for _, each in calls):
                 return
+
+
+def _fail(answer: "asyncio.Future[Any]", error: Exception) -> None:
+    answer.set_exception(error)
+    answer.exception()  # who is cancelled in this very moment will not ask, and asyncio would complain
 
 
 def meaning(error: ResponseError) -> Exception:
