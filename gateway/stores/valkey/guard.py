@@ -261,7 +261,7 @@ class GuardedLimits:
         """A store that has just come back hasn't heard of everybody yet: until then fewer processes don't count."""
         if hello.replicas >= self._heard or (not self.since and self._clock() - self._back > SETTLED * 1e6):
             self._heard = hello.replicas
-        if self.epoch and (hello.epoch != self.epoch or hello.fresh):
+        if self.epoch and _lost(self.epoch, hello.epoch):
             self.lost += 1
             self._empty = True
             self._log.warning("the store lost its state", epoch=hello.epoch, before=self.epoch)
@@ -289,6 +289,11 @@ class GuardedLimits:
             self._failed(down, era)
         else:
             self.told += 1
+
+
+def _lost(before: str, after: str) -> bool:
+    """Whether a part of the store began anew. Rearranged, a cluster may have more parts, or fewer, at the end."""
+    return any(old != new for old, new in zip(before.split(","), after.split(","), strict=False))
 
 
 async def _within(event: Event, seconds: float) -> bool:

@@ -96,6 +96,11 @@ class Pool:
     def __len__(self) -> int:
         return len(self._cells)
 
+    def holds(self, key: str) -> bool:
+        """Whether something of a cell is free here."""
+        cell = self._cells.get(key)
+        return cell is not None and bool(cell.slices)
+
     def cell(self, draw: Draw, size: int, now: int) -> Cell:
         """The cell of a draw, now in use; `size` is that of its slices."""
         cells, key = self._cells, draw.key

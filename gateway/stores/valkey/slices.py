@@ -8,8 +8,8 @@ the same time leave in one write. While a slice is on its way, others who need i
 less than a slice left it is asked for just what is lacking, and for `SCANT` seconds for no more than that.
 
 Which limits are sliced: those whose cells several owners draw from (`crosses`: a script has the cells of one owner
-only), or all of them (`everything`). Slices are taken before the request's own draw of what isn't sliced, and stay here
-if that is refused.
+only), and with `everything` all of which a slice is good for two such requests and more, or of which something is held
+here: what is small is drawn as it is, all in one call. Slices are taken before that, and stay here if it is refused.
 
 What holds, for any number of processes, with slices of `s` units (the cost of a request where that is larger):
 
@@ -44,6 +44,7 @@ __all__ = ["SlicedLimits"]
 IDLE = 1_000_000  # µs
 SCANT = 1_000_000  # µs
 SWEEP = 0.5  # s between looks for idle cells
+WORTH = 2  # requests like this one that a slice is good for, at least
 SLOTS = 8  # of a lease, in one slice: each is a call
 TURNS = 2  # slices that a request waits for before it asks for itself
 
@@ -92,13 +93,16 @@ class SlicedLimits:
 
     async def draw(self, request: str, draws: Sequence[Draw], now: int, owner: str) -> Drawn:
         """All or nothing. Where a sliced limit refuses there are readings of the sliced ones only. Raises StoreDown."""
-        crosses = self._crosses
-        cut = draws if self._everything else [draw for draw in draws if crosses(draw.limit)]
+        crosses, everything = self._crosses, self._everything
+        cut: list[Draw] = []
+        rest: list[Draw] = []
+        for draw in draws:
+            sliced = everything and (WORTH * draw.cost <= self._size(draw) or self._pool.holds(draw.key))
+            (cut if sliced or crosses(draw.limit) else rest).append(draw)
         if not cut:
             return await self._remote.draw(request, draws, now, owner)
         if request in self._requests:
             raise ValueError("a request draws once")
-        rest = [draw for draw in draws if not crosses(draw.limit)] if len(cut) < len(draws) else []
         mine = _Request(cut, owner, rest=bool(rest))
         drawn = Drawn(True, now)
         ok = False

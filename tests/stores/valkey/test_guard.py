@@ -322,3 +322,17 @@ async def test_a_heartbeat_that_was_under_way_when_the_store_went_down_may_bring
     await eventually(lambda: log.events == ["the store is away", "the store is back"])
     beats = client.calls["hello"]
     await eventually(lambda: client.calls["hello"] > beats + 2)
+
+
+async def test_a_cluster_that_is_rearranged_has_lost_nothing(make: Callable[..., Made]) -> None:
+    store = Store()
+    store.epoch = "a,b,c"
+    guard, _, log = make(store, beat=0.001)
+    await guard.start()
+    store.epoch = "a,b,c,d"
+    await eventually(lambda: guard.epoch == "a,b,c,d")
+    store.epoch = "a,b,c"
+    await eventually(lambda: guard.epoch == "a,b,c")
+    assert (guard.lost, log.events) == (0, [])
+    store.epoch = "a,e,c"
+    await eventually(lambda: guard.lost == 1)

@@ -308,3 +308,38 @@ async def test_what_two_processes_hold_in_slices_returns(server: Server) -> None
         async with gateway(server.uri, timeout=5) as three:
             assert await three.used() == 24
             assert (await three.draw(0, slot()))[1].readings[1].left == 99
+
+
+async def test_slices_go_on_while_they_last_and_are_settled_once(server: Server) -> None:
+    async with gateway(server.uri, everything=True) as gate:
+        under_way, drawn = await gate.draw(20)  # of a slice of fifty
+        assert drawn.store == "valkey"
+        server.freeze()
+        used = 0
+        here = 0
+        while not gate.guard.degraded:
+            answers = await asyncio.gather(*(gate.draw(10) for _ in range(6)))
+            for request, each in answers:
+                assert each.ok
+                here += each.store == "degraded"
+                await gate.settle(request, 4)
+                used += 4
+        await gate.settle(under_way, 1)
+        server.thaw()
+        await eventually(gate.told)
+        await eventually(lambda: not gate.shared.slices and not gate.remote.waiting)
+        assert here and gate.guard.degraded_draws == here
+        async with gateway(server.uri) as other:
+            assert await other.used() == used + 1
+        assert gate.log.events == AWAY_AND_BACK
+
+
+async def test_what_a_process_held_that_is_killed_stays_taken(server: Server) -> None:
+    dead = Gateway(server.uri, everything=True, timeout=5)
+    request, drawn = await dead.draw(20)
+    assert drawn.ok
+    await dead.settle(request, 5)
+    await dead.remote.aclose()  # without a word to the store
+    async with gateway(server.uri, timeout=5) as other:
+        assert await other.used() == 50
+    await dead.guard.aclose()

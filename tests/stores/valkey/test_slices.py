@@ -132,7 +132,7 @@ async def test_what_is_held_here_and_what_the_store_has_left_make_one_draw(make:
 
 
 async def test_a_request_that_never_fits_is_not_asked_for(make: Make) -> None:
-    limits, client = make()
+    limits, client = make(crosses=lambda limit: True)
     refused = await limits.draw("r", (quota(1001), rate()), START, "")
     assert [(r.ok, r.wait) for r in refused.readings] == [(False, -1), (True, 0)]
     assert not client.calls
@@ -334,3 +334,26 @@ async def test_a_draw_of_nothing_takes_part_all_the_same(make: Make) -> None:
     idle(client)
     await eventually(lambda: not limits.slices)
     assert client.store.left(quota()) == 992
+
+
+async def test_limits_that_are_too_small_for_slices_are_drawn_in_one_call(make: Make) -> None:
+    limits, client = make()
+    for n in range(3):
+        drawn = await limits.draw(str(n), (slot(4), quota(5, "small", 30), rate(900)), START, "org")
+        assert [r.ok for r in drawn.readings] == [True, True, n == 0]
+    assert (client.calls["draw"], limits.slices) == (3, 0)
+    assert limits.settle("0", {"rate": 1, "daily": 2}) == {"rate": -899, "daily": -3}
+    assert client.store.limits.leases == 0
+
+
+async def test_a_mixed_request_is_charged_and_renewed_in_both_places(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (quota(10), rate(900)), START, "org")
+    readings = await limits.charge("r", {"daily": 30, "rate": 40}, START)
+    assert [(r.limit, r.cost) for r in readings] == [("daily", 30), ("rate", 40)]
+    limits.renew("r")
+    assert "r" in client.renewed
+    assert limits.settle("r", {"daily": 35, "rate": 900}) == {"daily": 25, "rate": 0}
+    idle(client)
+    await eventually(lambda: not limits.slices)
+    assert client.store.left(quota()) == 965
