@@ -32,9 +32,10 @@ class Telling:
 
     def __init__(self) -> None:
         self._said: OrderedDict[str, _Said] = OrderedDict()  # longest ago first
-        self._due: dict[str, None] = {}  # with a habit
-        self._few: dict[str, None] = {}  # without one: when there is time
-        self._later: dict[str, int] = {}  # account -> when it is due at the latest; in that order
+        # ordered ones, because they are taken from the front: a plain dictionary looks for it behind all that left
+        self._due: OrderedDict[str, None] = OrderedDict()  # with a habit
+        self._few: OrderedDict[str, None] = OrderedDict()  # without one: when there is time
+        self._later: OrderedDict[str, int] = OrderedDict()  # account -> when it is due at the latest; in that order
         self._again: Iterator[str] = iter(())
         self.left = 0  # of those that are told anew
 
