@@ -15,10 +15,12 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.adopt import adopted
+from gateway.campaigns.tables import Campaigns
+from gateway.decide import Facts, Verdict
 from gateway.errors import Mistake
 from gateway.ledger.chain import Broken
 from gateway.ledger.line import Service
-from gateway.ledger.record import ENGINE, Adopted, Gap, Opened, Resumed, decode_sealed
+from gateway.ledger.record import ENGINE, Adopted, Gap, Opened, Resumed, Settled, decode_sealed
 from gateway.ledger.replay import Replay
 from gateway.policy.model import Policy
 from gateway.settings import Settings
@@ -27,6 +29,7 @@ from gateway.stores.kept import LAYOUT, Kept
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import Place
 from gateway.stores.segments import segments
+from gateway.stores.served import Served
 from gateway.stores.snapshot import Header, opened, snapshots
 from gateway.stores.tail import Tail
 from gateway.telemetry import events
@@ -42,7 +45,43 @@ class Start(NamedTuple):
 
     accounts: MemoryAccounts
     limits: MemoryLimits
+    served: Served
+    campaigns: Campaigns | None
     row: Opened | Resumed
+
+
+class _Linking:
+    """The campaigns during a fold, stepped as the gate steps them; `accounts` are whose rows of signals they read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.accounts = MemoryAccounts()
+        self.fold: Replay | None = None  # whose accounts they are, as long as it lasts
+        self.campaigns: Campaigns | None = None
+        self.until: dict[str, int] = {}
+        self.errors = 0
+        self._memory = settings.campaign_memory
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing is remembered."""
+        self.until = {}
+        if self._memory:
+            self.campaigns = Campaigns(self._row_of, self._memory)
+
+    def _row_of(self, account: str) -> bytes:
+        accounts = self.accounts if self.fold is None else self.fold.steps.accounts
+        return accounts.get(account).signals
+
+    def ended(self, facts: Facts, verdict: Verdict, row: Settled) -> None:
+        """A request has settled."""
+        if self.campaigns is None or not 200 <= row.outcome.upstream_status < 300:
+            return
+        if row.seq <= self.until.get(row.account, 0):
+            return
+        try:
+            self.campaigns.saw(facts.caller, verdict.batch or facts.seen, row.now)
+        except Exception:  # noqa: BLE001 - the gate goes on, too
+            self.errors += 1
 
 
 class _Foreign(Exception):
@@ -71,7 +110,9 @@ def start(settings: Settings, policy: Policy, pepper: str, service: Service, now
         log.warning("not restored", ledger=str(folder), why=str(error), state="empty")
     except Exception:  # a defect of ours must not keep a gateway from starting
         log.exception("not restored", ledger=str(folder), state="empty")
-    return Start(*_stores(nothing), nothing)
+    linking = _Linking(settings)
+    limits, linking.accounts = _stores(nothing)
+    return Start(linking.accounts, limits, Served(settings.served_memory), linking.campaigns, nothing)
 
 
 class _Search:
@@ -91,7 +132,7 @@ class _Search:
             except (Broken, ValueError, OSError) as error:  # `msgspec.DecodeError` is a ValueError
                 log.warning("a snapshot is not used", file=path.name, why=str(error))
         most = max(1, REBUILT // self.settings.ledger_segment_bytes)
-        return self._folded(Tail(self.folder, most=most), None, None)
+        return self._folded(Tail(self.folder, most=most), _Linking(self.settings))
 
     def _restored(self, path: Path) -> Start:
         with closing(opened(path)) as snapshot:
@@ -103,20 +144,26 @@ class _Search:
                     raise Broken(f"it is of {name} {theirs} (version {header.version}), this is {ours}")
             place = Place(header.segment, header.offset, header.rows, bytes.fromhex(header.head))
             tail = Tail(self.folder, place)
-            kept = Kept(MemoryAccounts(memory=0), MemoryLimits())
+            linking, served = _Linking(self.settings), Served(self.settings.served_memory)
+            kept = Kept(MemoryAccounts(memory=0), MemoryLimits(), linking.campaigns, served)
             for piece in snapshot.pieces():
                 kept.take(piece)
             kept.finish()
-        return self._folded(tail, header, kept)
+            linking.until = kept.until
+        return self._folded(tail, linking, header, kept)
 
-    def _folded(self, tail: Tail, header: Header | None, kept: Kept | None) -> Start:
+    def _folded(self, tail: Tail, linking: _Linking, header: Header | None = None, kept: Kept | None = None) -> Start:
         """The state behind the last row."""
         unread: list[str] = []
-        replay = Replay(None, lambda row: self._policy(row, unread), self._fresh, otherwise=self.policy)
+        replay = Replay(
+            None, lambda row: self._policy(row, unread), self._fresh, otherwise=self.policy, ended=linking.ended
+        )
         seq = header.seq if header is not None else 0
         limits = kept is None or kept.limits is not None
         if kept is not None:
             replay.take_up(seq, kept.limits or MemoryLimits(), kept.accounts, kept.open, kept.adopted)
+        linking.fold = replay
+        served = kept.served if kept is not None else Served(self.settings.served_memory)
         folded, pepper, known, whole = 0, "", kept is None, kept is not None
         for link in tail:
             if link.kind not in ("row", "erased"):
@@ -128,7 +175,10 @@ class _Search:
             folded += 1
             if isinstance(row, Opened | Resumed):
                 pepper = row.pepper
-                limits, whole = limits or isinstance(row, Opened), whole or isinstance(row, Opened)
+            if isinstance(row, Opened):
+                limits = whole = True
+                linking.begin()
+                served = Served(self.settings.served_memory)
             replay.step(row)
         if pepper and pepper != self.nothing.pepper:
             raise _Foreign(f"it is of pepper {pepper}, and {self.nothing.pepper} is in force")
@@ -157,26 +207,28 @@ class _Search:
         assert isinstance(cells, MemoryLimits)
         said = {
             "open": unsettled,
+            "linking_errors": linking.errors,
             "differences": found.differences,
             "gaps": found.gaps,
             "damage": tail.damage,
             "segments_left_out": tail.left_out,
             "policies_unread": unread,
         }
+        linking.accounts, linking.fold, linking.until = accounts, None, {}
         log.info(
             "restored",
             accounts=len(accounts),
+            campaigns=len(linking.campaigns.live) if linking.campaigns is not None else 0,
             cells=cells.cells,
             snapshot=seq,
             rows=folded,
             seconds=round(perf_counter() - self.began, 2),
             **{name: value for name, value in said.items() if value},
         )
-        return Start(accounts, cells, row)
+        return Start(accounts, cells, served, linking.campaigns, row)
 
     def _fresh(self, row: Opened) -> tuple[MemoryLimits, MemoryAccounts]:
-        accounts, limits = _stores(row if row.seq else self.nothing)
-        return limits, accounts
+        return _stores(row if row.seq else self.nothing)
 
     def _policy(self, row: Adopted, unread: list[str]) -> Policy:
         """A policy of the past. Where this version can't read it, the one in force stands in."""
@@ -187,8 +239,8 @@ class _Search:
             return self.policy
 
 
-def _stores(row: Opened) -> tuple[MemoryAccounts, MemoryLimits]:
-    return MemoryAccounts(row.accounts, row.probation, memory=row.memory), MemoryLimits(row.cells)
+def _stores(row: Opened) -> tuple[MemoryLimits, MemoryAccounts]:
+    return MemoryLimits(row.cells), MemoryAccounts(row.accounts, row.probation, memory=row.memory)
 
 
 @contextmanager

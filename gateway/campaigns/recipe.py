@@ -1,6 +1,8 @@
 """Pure. One campaign while it lives: its members, the terms on which others enter, and what it does over time."""
 
 from collections.abc import Callable, Generator, Sequence
+from math import log10
+from typing import Any, Protocol
 
 from gateway.campaigns import Campaign
 from gateway.campaigns.bonds import BONDS
@@ -11,10 +13,23 @@ from gateway.campaigns.signals.shared_recipe import came_with
 from gateway.campaigns.walk import Group
 from gateway.observe import Observation
 
-__all__ = ["Recipe"]
+__all__ = ["Recipe", "membership", "number_of"]
 
 ADDED = 40  # units of work: a member's row of signals is unpacked and added, its words are compared
+FARTHEST = 0.01  # share of use below which a membership says no less
 ENTERS = 0.5  # share of an account's requests, where the campaign is a cohort
+
+
+class Terms(Protocol):
+    """What is kept of a campaign beside its members."""
+
+    frames: dict[int, float]
+    seconds: dict[int, float]
+    need: float
+    linked: bool
+    since: int
+    snapshot: Campaign | None
+    bonds: list[Any]
 
 
 class Recipe:
@@ -30,6 +45,20 @@ class Recipe:
         self.since = 0
         self.snapshot: Campaign | None = None
         self._bonds = [made() for made in BONDS.values()]
+
+    @classmethod
+    def of(cls, number: int, terms: Terms) -> "Recipe":
+        """A campaign of a former process, without its members."""
+        made = cls(number)
+        made.frames, made.seconds, made.need = terms.frames, terms.seconds, terms.need
+        made.linked, made.since, made.snapshot = terms.linked, terms.since, terms.snapshot
+        for bond, state in zip(made._bonds, terms.bonds, strict=True):
+            bond.keep(state)
+        return made
+
+    def kept(self) -> list[Any]:
+        """What its signals remember, as plain values."""
+        return [bond.kept() for bond in self._bonds]
 
     def regroup(self, group: Group, turn: Turn) -> Generator[None, None, None]:
         """Takes a group's members and terms."""
@@ -123,3 +152,13 @@ class Recipe:
         readings = pool.read(made.get("exclusive_share"))
         self.snapshot = Campaign(self.id, epoch, len(members), len(owners), self.since, self.linked, readings | made)
         yield
+
+
+def number_of(record: Habits) -> int:
+    """The number of the campaign that an account is in; 0 = in none."""
+    return record.campaign.number if isinstance(record.campaign, Recipe) else 0
+
+
+def membership(share: float) -> float:
+    """dB of being one with whose campaign so much of an account's use is."""
+    return round(10.0 * log10(min(1.0, max(FARTHEST, share))), 2)

@@ -13,7 +13,7 @@ fall together one is looked at that needn't be.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain
 
 from gateway.campaigns import COUNTS
@@ -177,6 +177,18 @@ class Room:
             self.took_up(record, before)
         self._fit()
         return self.get(account)
+
+    def fill(self, records: Iterable[tuple[Habits, bool]]) -> None:
+        """Takes the records of a former process, the least recently seen first, each with whether it has a habit."""
+        for record, habitual in records:
+            if record.mine is None:
+                table = self._heard if habitual else self._heard_new
+            else:
+                table = self._records if habitual else self._new
+            table[record.account] = record
+            self._more += sum([part.size for part in record.others]) + (RECORD if record.own is not None else 0)
+            self._recount((), record.frames)
+        self._fit()
 
     def is_shared(self, key: int) -> bool:
         """Whether at least three accounts fill a frame; it may be said of one that fewer do."""

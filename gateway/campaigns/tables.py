@@ -13,14 +13,13 @@ Bounds: `campaigns/room.py`. At most `MOST` campaigns, the largest.
 """
 
 from collections.abc import Callable, Collection, Generator, Iterable
-from math import log10
 
 from gateway.campaigns import Campaign
 from gateway.campaigns.form import OtherVersion, Unreadable, packed, read
 from gateway.campaigns.form import record as told_record
 from gateway.campaigns.habits import Habits, Part, fingerprints, generates, seconds
 from gateway.campaigns.linking import Turn
-from gateway.campaigns.recipe import Recipe
+from gateway.campaigns.recipe import Recipe, membership, number_of
 from gateway.campaigns.room import RECORD, Room
 from gateway.campaigns.telling import Telling
 from gateway.campaigns.walk import Group, walk
@@ -39,7 +38,6 @@ REST = 4  # answers for each slice, before all is gone through again
 FEW = 500  # slices that need no rest
 MANY = 6  # times that an account took up what a few others fill: reason enough to look before the hour is over
 NAMES = (1 << 40) - 1  # numbers of campaigns
-FARTHEST = 0.01  # share of use below which a membership says no less
 
 RowOf = Callable[[str], bytes]
 Slices = Generator[None, None, None]
@@ -59,6 +57,7 @@ class Campaigns:
         self._now = self._begun = 0  # µs; when all was last gone through
         self._answers = self._slices = self._taken = self._asked = 0  # since then
         self.epoch = 0
+        self.still = False  # nothing is gone through meanwhile: a snapshot is taken
         self.heard = self.told = self.unreadable = self.of_other_versions = 0  # records
 
     def __len__(self) -> int:
@@ -104,7 +103,7 @@ class Campaigns:
         recipe = record.campaign if record is not None else None
         if record is None or not isinstance(recipe, Recipe) or recipe.snapshot is None:
             return None, 0.0
-        return recipe.snapshot, _membership(record.share)
+        return recipe.snapshot, membership(record.share)
 
     def meet(self, who: Caller, seen: Observation) -> tuple[Campaign | None, float]:
         """The same of an account with a request in its hand.
@@ -118,7 +117,7 @@ class Campaigns:
         record = self._room.get(who.account) or Habits(who.account, who, self._now, self._room.since)
         share = 1.0 / (record.count + 1.0)
         recipe = self._filled(record, seen, who, share)
-        return (recipe.snapshot, _membership(share)) if recipe is not None and recipe.snapshot is not None else found
+        return (recipe.snapshot, membership(share)) if recipe is not None and recipe.snapshot is not None else found
 
     def _filled(self, record: Habits, seen: Observation, who: Caller, share: float) -> Recipe | None:
         """The campaign one of whose frames this request fills, on its terms."""
@@ -228,7 +227,11 @@ class Campaigns:
             return False
         told, part = found
         before = self._room.get(told.account)
-        new = before is None or before.mine is None
+        mine = before.mine if before is not None else None
+        if mine is not None and mine.since <= told.since:  # of a snapshot: what was told is in it
+            self._telling.said(told, part.name, part.at)
+            return True
+        new = mine is None
         record = self._room.adopt(told)
         if record is not None and new:
             self._telling.said(record.mine or record, part.name, part.at)
@@ -260,6 +263,10 @@ class Campaigns:
         if self._sharing and (mine := record.mine) is not None:
             self._telling.note(mine, number_of(record), self._now)
 
+    def go_on(self) -> None:
+        """One slice of going through everything, if that has begun."""
+        self._slice()
+
     def settle(self) -> None:
         """Goes through everything now, to the end: for those who have the time."""
         self._finish()
@@ -280,6 +287,8 @@ class Campaigns:
 
     def _turn(self, now: int) -> None:
         """One slice of going through everything, if it is time."""
+        if self.still:
+            return
         if self._walk is None:
             since = now - self._begun
             if self._answers < REST * (self._slices - FEW) or since < PAUSE:
@@ -385,13 +394,3 @@ class Campaigns:
                     recipe.compact()
                 return recipe
         return None
-
-
-def number_of(record: Habits) -> int:
-    """The number of the campaign that an account is in; 0 = in none."""
-    return record.campaign.number if isinstance(record.campaign, Recipe) else 0
-
-
-def _membership(share: float) -> float:
-    """dB of being one with whose campaign so much of an account's use is."""
-    return round(10.0 * log10(min(1.0, max(FARTHEST, share))), 2)

@@ -13,6 +13,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gateway.campaigns.bonds import BONDS
+from gateway.campaigns.form import VERSION as FORM
+from gateway.campaigns.keeping import Copy, KeptRecord, KeptTables, kept, put_back
+from gateway.campaigns.tables import Campaigns
 from gateway.decide import AccountState, Facts
 from gateway.gauges import PANEL
 from gateway.ledger.record import Adopted, Row, Ruled, decode, encode
@@ -25,11 +29,14 @@ from gateway.stores.accounts import Held, MemoryAccounts
 from gateway.stores.cells import Cells
 from gateway.stores.holdings import Holdings, Met, Reservation
 from gateway.stores.memory import MemoryLimits
+from gateway.stores.served import Served
 
-__all__ = ["LAYOUT", "Kept", "account_pieces", "limit_pieces", "row_pieces"]
+__all__ = ["LAYOUT", "Kept", "account_pieces", "campaign_pieces", "limit_pieces", "row_pieces", "served_pieces"]
 
 T = TypeVar("T")
 ACCOUNTS, LASTING, RATES, QUOTAS, OPEN, ROWS = b"A", b"L", b"R", b"Q", b"O", b"J"
+HABITS, TABLES, TAGS, MARKS, SERVED = b"H", b"C", b"T", b"M", b"S"
+BYTES = 262_144  # of a table
 PIECE = 64  # accounts
 CELLS = 1024
 SHORT = 64  # bits of a quota's cell below the end of its window
@@ -65,9 +72,10 @@ def _digest() -> str:
     signals = [
         (name, signal.stamps, signal.counters, signal.marks, signal.sketch) for name, signal in PANEL.signals.items()
     ]
-    stored = (_Accounts, _Lasting, _Open, AccountState, Facts, Ruled, Adopted)
+    stored = (_Accounts, _Lasting, _Open, AccountState, Facts, Ruled, Adopted, KeptRecord, KeptTables)
+    bonds = list(BONDS)
     schemas, parts = msgspec.json.schema_components(stored)
-    said = msgspec.json.encode([PANEL_LAYOUT, PANEL.size, repr(signals), schemas, parts], order="sorted")
+    said = msgspec.json.encode([PANEL_LAYOUT, PANEL.size, FORM, bonds, repr(signals), schemas, parts], order="sorted")
     return sha256(said).hexdigest()[:16]
 
 
@@ -78,6 +86,9 @@ _LASTING = msgspec.msgpack.Decoder(_Lasting)
 _RATES = msgspec.msgpack.Decoder(dict[str, int])
 _QUOTAS = msgspec.msgpack.Decoder(dict[str, tuple[int, int]])
 _OPEN = msgspec.msgpack.Decoder(_Open)
+_HABITS = msgspec.msgpack.Decoder(list[KeptRecord])
+_TABLES = msgspec.msgpack.Decoder(KeptTables)
+_SERVED = msgspec.msgpack.Decoder(tuple[int, int])
 _ROWS = msgspec.msgpack.Decoder(list[bytes])
 
 
@@ -107,11 +118,37 @@ def row_pieces(rows: Iterable[Row]) -> Iterator[bytes]:
         yield ROWS + _WRITE.encode([encode(row) for row in some])
 
 
-class Kept:
-    """What the pieces of a snapshot add up to. `limits` is None where the snapshot has none."""
+def campaign_pieces(tables: KeptTables, copies: Iterable[Copy]) -> Iterator[bytes]:
+    """All records of what accounts do every time, and the campaigns."""
+    for some in _some(copies, PIECE):
+        yield HABITS + _WRITE.encode([kept(each) for each in some])
+    yield TABLES + _WRITE.encode(tables)
 
-    def __init__(self, accounts: MemoryAccounts, limits: MemoryLimits) -> None:
+
+def served_pieces(hour: int, evicted: int, tags: bytes, marks: bytes) -> Iterator[bytes]:
+    """The table of answers that were served."""
+    for kind, data in ((TAGS, tags), (MARKS, marks)):
+        for at in range(0, len(data), BYTES):
+            yield kind + data[at : at + BYTES]
+    yield SERVED + _WRITE.encode((hour, evicted))
+
+
+class Kept:
+    """What the pieces of a snapshot add up to. `limits` is None where the snapshot has none.
+
+    `campaigns` and `served` take theirs where there is any; `until`: account -> number of the row up to which its
+    record in `campaigns` is.
+    """
+
+    def __init__(
+        self, accounts: MemoryAccounts, limits: MemoryLimits, campaigns: Campaigns | None, served: Served
+    ) -> None:
         self.accounts = accounts
+        self.campaigns = campaigns
+        self.served = served
+        self.until: dict[str, int] = {}
+        self._records: list[KeptRecord] = []
+        self._tags, self._marks = bytearray(), bytearray()
         self.limits: MemoryLimits | None = None
         self.open: list[Ruled] = []
         self.adopted: list[Adopted] = []
@@ -125,6 +162,11 @@ class Kept:
             QUOTAS: self._quotas,
             OPEN: self._reserved,
             ROWS: self._rows,
+            HABITS: lambda data: self._records.extend(_HABITS.decode(data)),
+            TABLES: self._tables,
+            TAGS: self._tags.extend,
+            MARKS: self._marks.extend,
+            SERVED: self._answers,
         }
 
     def take(self, piece: bytes) -> None:
@@ -165,6 +207,14 @@ class Kept:
         rates, quotas = Cells(0, self._rate_cells, one), Cells(SHORT, self._quota_cells, other)
         self.limits = self._limits
         self.limits.hold(Holdings(now, number, evicted, abandoned, rates, quotas, leases, open_, met))
+
+    def _tables(self, data: bytes) -> None:
+        if self.campaigns is not None:
+            self.until = put_back(self.campaigns, _TABLES.decode(data), self._records)
+        self._records = []
+
+    def _answers(self, data: bytes) -> None:
+        self.served.hold(*_SERVED.decode(data), bytes(self._tags), bytes(self._marks))
 
     def _rows(self, data: bytes) -> None:
         for body in _ROWS.decode(data):

@@ -6,7 +6,7 @@ when the tables are gone through: `begin`, then for each member `heard` of every
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from gateway.campaigns.habits import Habits
 from gateway.observe import Observation
@@ -50,6 +50,13 @@ class Bond(ABC):
 
     def heard(self, account: str, told: bytes, at: int) -> None:  # noqa: B027
         """What another worker remembered of the next member at `at`, µs. Bytes that are nothing change nothing."""
+
+    def kept(self) -> Any:
+        """What has to outlast the process, as plain values that nothing changes any more; None = nothing."""
+        return None
+
+    def keep(self, state: Any) -> None:  # noqa: B027
+        """Goes on from what `kept` gave, through MessagePack: tuples are lists now. For the beginning alone."""
 
     @abstractmethod
     def read(self) -> dict[str, float]:

@@ -18,7 +18,7 @@ look-alikes  cron jobs of many customers on the hour (lock-step), a vendor's que
 source       the variance ratio of community ecology (Schluter, Ecology 65, 1984)
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gateway.campaigns.habits import Habits
 from gateway.campaigns.signals import Bond, Gauge
@@ -93,6 +93,15 @@ class Balance(Bond):
         self.late = max(self.late, latest - (latest - (told[0] | told[1] << 8) & WRAP))
         self.lag = LAG
         self.told += told[2:]
+
+    def kept(self) -> Any:
+        trails = [{who: bytes(trail) for who, trail in each.items()} for each in (self.young, self.old)]
+        return (self.value, self.bin, self.since, self.turned, *trails)
+
+    def keep(self, state: Any) -> None:
+        value, self.bin, self.since, self.turned, young, old = state
+        self.value = (value[0], value[1]) if value is not None else None
+        self.young, self.old = ({who: bytearray(trail) for who, trail in each.items()} for each in (young, old))
 
     def begin(self) -> None:
         self.end = max(self.bin, self.latest) - self.lag

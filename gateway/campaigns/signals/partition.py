@@ -21,7 +21,7 @@ source       the overlap of independent samples: Poisson's limit of the birthday
              test of homogeneity (1900)
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gateway.campaigns.habits import CELLS, Habits
 from gateway.campaigns.signals import Bond, Gauge
@@ -92,6 +92,13 @@ class Partition(Bond):
         self.levels[account] = max(told[0], self.levels.get(account, 0))
         for place in range(1, len(told), PROMPT):
             self.all.add(int.from_bytes(told[place : place + PROMPT], "little"), account)
+
+    def kept(self) -> Any:
+        return (self.here.level, dict(self.here.tellers))
+
+    def keep(self, state: Any) -> None:
+        self.here.level = state[0]
+        self.here.tellers = {ask: tuple(who) for ask, who in state[1].items()}
 
     def begin(self) -> None:
         self.all = self.here
