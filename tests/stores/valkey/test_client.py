@@ -2,12 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trustme
+import uvloop
 from valkey.exceptions import ValkeyError
 
 from gateway.errors import Mistake, StoreDown
@@ -296,3 +297,37 @@ async def test_a_server_that_stops_for_a_while_does_every_call_once(server: Serv
         server.thaw()
         await eventually(client, ECHO)
         until(lambda: server.ask("GET", "k") == b"11")
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_calls_of_one_turn_share_a_write,
+        test_a_way_on_which_nothing_comes_through_is_the_same,
+        test_a_late_answer_is_nobody_elses,
+        test_a_call_that_is_given_up_leaves_the_answers_in_order,
+        test_a_server_that_dies_under_a_call,
+        test_a_server_that_stops_for_a_while_does_every_call_once,
+    ],
+)
+def test_the_loop_of_the_gateway_keeps_the_same_promises(
+    server: Server, scenario: Callable[[Server], Coroutine[None, None, None]]
+) -> None:
+    uvloop.run(scenario(server))
+
+
+def test_a_deadline_that_is_over_already_is_one(server: Server) -> None:
+    async def late() -> None:
+        async with client_of(server.uri, 0.05) as client:
+            await client.run(COUNT, ("k",), ())
+            server.freeze()
+            link = next(iter(client._links))
+            past = asyncio.get_running_loop().time() - 1
+            answers = [link.call(b"*1\r\n$4\r\nPING\r\n", past + turn) for turn in (0, 0.5, 0)]
+            for answer in answers:
+                with pytest.raises(StoreDown, match="time"):
+                    await asyncio.wait_for(answer, 10)
+            server.thaw()
+
+    uvloop.run(late())
+    asyncio.run(late())
