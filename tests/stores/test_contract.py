@@ -8,10 +8,11 @@ import pytest
 from gateway.quotas import LEASE_RETRY, Draw, LimitLedger
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.valkey.client import connect
+from tests.stores.valkey.fakes import Sliced, away
 from tests.stores.valkey.ledger import Injected
 from tests.stores.valkey.servers import Server
 
-STORES = ("memory", "valkey")
+STORES = ("memory", "valkey", "away", "sliced")
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -29,6 +30,11 @@ def server() -> Iterator[Server]:
 async def store(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[LimitLedger]:
     if request.param == "memory":
         yield MemoryLimits()
+        return
+    if request.param in ("away", "sliced"):
+        guard = away() if request.param == "away" else Sliced()
+        yield guard
+        await guard.aclose()
         return
     server.ask("FLUSHALL")
     made = Injected(connect(server.uri, timeout=5))

@@ -118,6 +118,12 @@ class SlicedLimits:
             else:
                 for parts in mine.parts:
                     self._pool.use(parts, 0)
+        if not ok:  # what each would be answered on its own
+            at_rest = [self._pool.cell(draw, self._size(draw), now) for draw in cut]
+            readings = [
+                cell.reading(draw, now, ok=True) if reading.ok else reading
+                for cell, draw, reading in zip(at_rest, cut, readings, strict=True)
+            ]
         if drawn.readings:
             answers = {id(draw): reading for draw, reading in zip(rest, drawn.readings, strict=True)}
             answers |= {id(draw): reading for draw, reading in zip(cut, readings, strict=True)}

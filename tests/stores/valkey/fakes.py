@@ -17,8 +17,10 @@ from gateway.errors import Down, StoreDown
 from gateway.quotas import Draw, Drawn, Reading
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.valkey import Hello
+from gateway.stores.valkey.guard import GuardedLimits
+from gateway.stores.valkey.slices import SlicedLimits
 
-__all__ = ["DAY", "MINUTE", "SECOND", "START", "Client", "Heard", "Store", "eventually"]
+__all__ = ["DAY", "MINUTE", "SECOND", "START", "Client", "Heard", "Sliced", "Store", "away", "eventually"]
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -119,6 +121,30 @@ class Client:
 
     async def aclose(self) -> None:
         self.closed = True
+
+
+def away() -> GuardedLimits:
+    """What holds in one process while the store is away."""
+    client = Client(Store())
+    client.trouble = "refused"
+    return GuardedLimits(client, MemoryLimits(), probe=(3600.0, 3600.0))
+
+
+class Sliced(GuardedLimits):
+    """Everything is sliced, and `now` is the store's time."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.slices = SlicedLimits(Client(self.store), share=0.2, everything=True, clock=lambda: self.store.now)
+        super().__init__(self.slices, MemoryLimits(), clock=lambda: self.store.now)
+
+    async def draw(self, request: str, draws: Sequence[Draw], now: int, owner: str = "") -> Drawn:
+        self.store.now = max(now, self.store.now)
+        return await super().draw(request, draws, self.store.now, owner)
+
+    async def renew(self, request: str, now: int) -> None:
+        self.store.now = max(now, self.store.now)
+        await super().renew(request, now)
 
 
 class Heard:
