@@ -146,7 +146,7 @@ class GuardedLimits:
             else:
                 if self._strikes:
                     self._strikes = max(0.0, self._strikes - FORGIVEN)
-                self._shares.remember(draws, drawn, now)
+                self._shares.remember(request, draws, drawn, now)
                 return drawn
         self.degraded_draws += 1
         return self._shares.draw(request, draws, now, owner, self.replicas, self._stances())
@@ -168,6 +168,7 @@ class GuardedLimits:
     async def settle(self, request: str, actual: dict[str, int], now: int) -> dict[str, int]:
         """Where the request was drawn. Never waits."""
         if not self._shares.holds(request):
+            self._shares.ended(request)
             return self._shared.settle(request, actual)
         changes = self._shares.settle(request, actual, now, self.replicas)
         self._tell_soon()

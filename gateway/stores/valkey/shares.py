@@ -8,8 +8,8 @@ fits becomes "too large for ever"; over all processes at most `replicas` such re
 **Seeds.** What the store last answered of each cell is remembered (two generations of 50,000, the older is dropped),
 so that an outage gives nobody a fresh quota. A rate's share begins with the same backlog in µs (capacity and refill are
 both a part of the whole, so the backlog is the same part of it), a quota's with its part of the units that were used.
-A surplus that was settled since that answer isn't in it: the seed errs on the side of less. Slots in use at the store
-are not counted: a caller may hold as many slots again as his share.
+A surplus that was settled since that answer isn't in it: the seed errs on the side of less. Of a lease's share the
+slots are taken off that this process's requests hold at the store.
 
 **Owed.** Of each cell that was used here, what of that use is outstanding when the store is back: a rate's backlog
 beyond its seed, a quota's units beyond its seed. It is said in whole units, so that the store can charge them. If the
@@ -20,8 +20,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from gateway.policy.sharing import Stance
-from gateway.quotas import Draw, Drawn, Reading
+from gateway.quotas import LEASE_RETRY, Draw, Drawn, Reading
 from gateway.stores.memory import UNITS, USED, MemoryLimits
 
 __all__ = ["Owed", "Shares", "share_of"]
@@ -73,6 +75,8 @@ class Shares:
         self.untold = 0  # cells that were dropped from the table of what is owed
         self._young: dict[str, int] = {}  # key -> what `MemoryLimits.cell` would say, as the store said it
         self._old: dict[str, int] = {}
+        self._held: dict[str, int] = {}  # a lease's cell -> slots at the store that requests of this process have
+        self._slots: dict[str, list[str]] = {}  # request -> those cells
         self._touched: OrderedDict[str, _Touched] = OrderedDict()
         self._requests: dict[str, tuple[str, list[tuple[Draw, Draw]]]] = {}  # under way: owner, draws and their shares
 
@@ -89,9 +93,9 @@ class Shares:
         """Whether a request that is under way was drawn here."""
         return request in self._requests
 
-    def remember(self, draws: Sequence[Draw], drawn: Drawn, now: int) -> None:
+    def remember(self, request: str, draws: Sequence[Draw], drawn: Drawn, now: int) -> None:
         """What the store said. Its clock counts for windows, ours (`now`) for backlogs."""
-        young = self._young
+        young, slots = self._young, []
         if len(draws) != len(drawn.readings):  # a refusal that doesn't speak of all
             return
         for draw, reading in zip(draws, drawn.readings, strict=True):
@@ -102,8 +106,23 @@ class Shares:
                 if end <= drawn.at:
                     end = drawn.at + reading.reset
                 young[draw.key] = end << USED | draw.capacity - reading.left
+            elif reading.ok:
+                slots.append(draw.key)
+        if slots and drawn.ok:
+            self._slots[request] = slots
+            for key in slots:
+                self._held[key] = self._held.get(key, 0) + 1
         if len(young) >= GENERATION:
             self._old, self._young = young, {}
+
+    def ended(self, request: str) -> None:
+        """A request that was drawn at the store is over: the slots that it had there are free."""
+        for key in self._slots.pop(request, ()):
+            held = self._held[key] - 1
+            if held:
+                self._held[key] = held
+            else:
+                del self._held[key]
 
     def draw(
         self, request: str, draws: Sequence[Draw], now: int, owner: str, replicas: int, stances: Mapping[str, Stance]
@@ -111,29 +130,38 @@ class Shares:
         """Draws from the shares of limits that are `local`; `open` ones pass uncounted, a `closed` one refuses."""
         if request in self._requests:
             raise ValueError("a request draws once")
-        closed = ""
+        closed, full = "", False
         mine: list[Draw] = []
         pairs: list[tuple[Draw, Draw]] = []
-        stated: list[Stance] = []
+        fixed: list[Reading | None] = []
         for draw in draws:
-            stance = stances.get(draw.limit, "local")
-            stated.append(stance)
-            if stance == "local":
+            stance, reading = stances.get(draw.limit, "local"), None
+            if stance != "local":
+                reading = _reading(draw, stance)
+                if stance == "closed" and not draw.shadow:
+                    closed = closed or draw.limit
+            else:
                 share = share_of(draw, replicas)
-                mine.append(share)
                 if draw.kind != "lease":
                     pairs.append((draw, share))
                     self._touch(draw, share, owner, replicas)
-            elif stance == "closed" and not draw.shadow:
-                closed = closed or draw.limit
-        drawn = Drawn(False, now, self.limits.peek(mine, now)) if closed else self.limits.take(mine, now, request)
+                elif held := self._held.get(draw.key, 0):
+                    if held < share.capacity:
+                        share = replace(share, capacity=share.capacity - held)
+                    else:
+                        reading = Reading(
+                            draw.limit, draw.unit, False, 1, 0, share.capacity, 0, LEASE_RETRY, draw.shadow
+                        )
+                        full = full or not draw.shadow
+                if reading is None:
+                    mine.append(share)
+            fixed.append(reading)
+        refused = closed or full
+        drawn = Drawn(False, now, self.limits.peek(mine, now)) if refused else self.limits.take(mine, now, request)
         if drawn.ok and mine:
             self._requests[request] = owner, pairs
         answers = iter(drawn.readings)
-        readings = [
-            next(answers) if stance == "local" else _reading(draw, stance)
-            for draw, stance in zip(draws, stated, strict=True)
-        ]
+        readings = [next(answers) if reading is None else reading for reading in fixed]
         return Drawn(drawn.ok, drawn.at, tuple(readings), "degraded", closed)
 
     def charge(self, request: str, used: dict[str, int], now: int, replicas: int) -> tuple[Reading, ...]:

@@ -69,7 +69,7 @@ def test_shares_of_slots_and_of_a_quota() -> None:
 
 def remember(made: Shares, one: Draw, *, left: int = 0, reset: int = 0) -> None:
     reading = Reading(one.limit, one.unit, True, one.cost, left, one.capacity, reset)
-    made.remember((one,), Drawn(True, START, (reading,), "valkey"), START)
+    made.remember("there", (one,), Drawn(True, START, (reading,), "valkey"), START)
 
 
 def test_an_outage_gives_nobody_a_fresh_rate() -> None:
@@ -115,6 +115,25 @@ def test_a_closed_limit_in_shadow_refuses_nobody() -> None:
     drawn = draw(made, "r", (shadow, DAILY), rate="closed")
     assert drawn.ok and not drawn.closed
     assert [r.ok for r in drawn.readings] == [False, True]
+
+
+def test_slots_in_use_at_the_store_count() -> None:
+    made = Shares(MemoryLimits())
+    for request in ("one", "two"):
+        reading = Reading("live", "concurrent", True, 1, 5, 8)
+        made.remember(request, (LIVE,), Drawn(True, START, (reading,), "valkey"), START)
+    refused = draw(made, "r", (DAILY, LIVE))
+    assert [(r.ok, r.left, r.wait) for r in refused.readings] == [(True, 25, 0), (False, 0, 1_000_000)]
+    assert draw(made, "free", (LIVE,), replicas=2).ok
+    made.ended("one")
+    made.ended("one")
+    assert not draw(made, "s", (LIVE,)).ok  # one there, one here
+    made.ended("two")
+    made.ended("nobody")
+    assert draw(made, "t", (LIVE,)).readings[0].left == 0
+    shadow = Draw("live", "live|a", "lease", "concurrent", 1, SECOND, 1, 1, shadow=True)
+    made.remember("three", (shadow,), Drawn(True, START, (Reading("live", "concurrent", True, 1, 0, 1),)), START)
+    assert draw(made, "u", (shadow, DAILY)).ok
 
 
 def owed(made: Shares, now: int = START, *, lost: bool = False) -> dict[str, int]:
