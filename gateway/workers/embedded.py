@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from gateway.errors import Mistake
 from gateway.settings import Settings
@@ -29,6 +30,7 @@ PATIENCE = 5.0  # s that an answer may take before it counts as hung, and its en
 LOOK = 1.0  # s between looks
 TRIES = 3  # at the first start
 LEVELS = {"#": "warning", "*": "info", "-": "debug", ".": "debug"}  # the marks of its own log
+NOTHING = "WARNING Memory overcommit must be enabled!"  # for what it saves to disk, and it saves nothing
 
 log = events.get("valkey")
 
@@ -52,7 +54,7 @@ class Embedded:
 
     def __init__(self, program: Path, folder: Path, memory: int) -> None:
         self.path = folder / "valkey.sock"
-        self.uri = f"valkey+unix://{self.path}"
+        self.uri = f"valkey+unix://{quote(str(self.path))}"
         self.pid = 0
         self.restarts = 0
         self._program = program
@@ -183,7 +185,7 @@ async def _tell(process: asyncio.subprocess.Process) -> None:
             return
         words = line.split(maxsplit=6)
         mark, text = (words[5], words[6]) if len(words) == 7 and words[5] in LEVELS else ("#", line)
-        if LEVELS[mark] == "warning":
+        if LEVELS[mark] == "warning" and not text.startswith(NOTHING):
             log.warning("valkey", said=text.strip())
 
 

@@ -5,7 +5,8 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from valkey.exceptions import ConnectionError as Unreached
 
 from gateway.errors import Mistake
 from gateway.settings import Settings
+from gateway.stores.valkey.address import read
 from gateway.workers import embedded
 from gateway.workers.embedded import Embedded, binary
 
@@ -26,6 +28,13 @@ MEMORY = 33_554_432
 
 def settings(folder: Path, **given: Any) -> Settings:
     return Settings(state_dir=folder, embedded_valkey=True, embedded_valkey_memory=MEMORY, **given)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's, which `tmp_path` may not."""
+    with tempfile.TemporaryDirectory(prefix="g") as made:
+        yield Path(made).resolve()
 
 
 @asynccontextmanager
@@ -48,9 +57,9 @@ async def answered(server: Embedded) -> Any:
     raise AssertionError("the server does not answer")
 
 
-async def test_it_listens_on_a_socket_that_we_alone_reach_and_forgets_nothing_while_it_is_full(tmp_path: Path) -> None:
-    async with Embedded.running(settings(tmp_path)) as server, client(server) as valkey:
-        assert server.uri == f"valkey+unix://{tmp_path}/valkey/valkey.sock"
+async def test_it_listens_on_a_socket_that_we_alone_reach_and_forgets_nothing_while_it_is_full(folder: Path) -> None:
+    async with Embedded.running(settings(folder)) as server, client(server) as valkey:
+        assert server.uri == f"valkey+unix://{folder}/valkey/valkey.sock"
         assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
         said = await valkey.config_get("port", "save", "appendonly", "maxmemory", "maxmemory-policy")
         assert said == {
@@ -63,11 +72,11 @@ async def test_it_listens_on_a_socket_that_we_alone_reach_and_forgets_nothing_wh
         assert psutil.Process(server.pid).net_connections("inet") == []
         pid = server.pid
     assert not psutil.pid_exists(pid)
-    assert [each.name for each in (tmp_path / "valkey").iterdir()] == []
+    assert [each.name for each in (folder / "valkey").iterdir()] == []
 
 
-async def test_killed_it_comes_back_empty_at_the_same_place(tmp_path: Path) -> None:
-    async with Embedded.running(settings(tmp_path)) as server:
+async def test_killed_it_comes_back_empty_at_the_same_place(folder: Path) -> None:
+    async with Embedded.running(settings(folder)) as server:
         async with client(server) as valkey:
             await valkey.set("k", "v")
         assert await answered(server) == b"v"
@@ -79,10 +88,10 @@ async def test_killed_it_comes_back_empty_at_the_same_place(tmp_path: Path) -> N
         assert server.restarts == 1
 
 
-async def test_one_that_hangs_is_killed_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_hangs_is_killed_and_comes_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "LOOK", 0.05)
     monkeypatch.setattr(embedded, "PATIENCE", 0.3)
-    async with Embedded.running(settings(tmp_path)) as server:
+    async with Embedded.running(settings(folder)) as server:
         pid = server.pid
         os.kill(pid, signal.SIGSTOP)
         while server.pid == pid:
@@ -91,37 +100,43 @@ async def test_one_that_hangs_is_killed_and_comes_back(tmp_path: Path, monkeypat
         assert not psutil.pid_exists(pid)
 
 
-async def test_two_gateways_with_one_state_folder_have_one_each(tmp_path: Path) -> None:
-    async with Embedded.running(settings(tmp_path)) as one, Embedded.running(settings(tmp_path)) as other:
+async def test_two_gateways_with_one_state_folder_have_one_each(folder: Path) -> None:
+    async with Embedded.running(settings(folder)) as one, Embedded.running(settings(folder)) as other:
         assert one.path != other.path
         async with client(one) as valkey:
             await valkey.set("k", "v")
         assert await answered(other) is None
-        folder = other.path.parent
-    assert not folder.exists()
+        beside = other.path.parent
+    assert not beside.exists()
 
 
-async def test_a_state_folder_with_a_long_path_is_not_used(tmp_path: Path) -> None:
-    folder = tmp_path / ("long" * 25)
-    async with Embedded.running(settings(folder)) as server:
+async def test_a_state_folder_with_a_long_path_is_not_used(folder: Path) -> None:
+    async with Embedded.running(settings(folder / ("long" * 25))) as server:
         assert len(os.fsencode(server.path)) < 104
         assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
         assert await answered(server) is None
 
 
-async def test_what_a_killed_gateway_left_is_used_again(tmp_path: Path) -> None:
-    left = tmp_path / "valkey"
+async def test_any_state_folder_has_a_store_s_address(folder: Path) -> None:
+    folder = folder / "50 %25?#@"
+    async with Embedded.running(settings(folder)) as server:
+        assert read(server.uri).path == str(server.path)
+        assert server.path.is_relative_to(folder)
+
+
+async def test_what_a_killed_gateway_left_is_used_again(folder: Path) -> None:
+    left = folder / "valkey"
     left.mkdir(mode=0o755)
     (left / "valkey.sock").touch()
-    async with Embedded.running(settings(tmp_path)) as server:
+    async with Embedded.running(settings(folder)) as server:
         assert server.path == left / "valkey.sock"
         assert stat.S_IMODE(left.stat().st_mode) == 0o700
 
 
-async def test_one_that_does_not_start_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_does_not_start_is_a_mistake(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "binary", lambda: Path("/bin/false"))
     with pytest.raises(Mistake, match="does not start"):
-        async with Embedded.running(settings(tmp_path)):
+        async with Embedded.running(settings(folder)):
             pass
 
 
