@@ -45,6 +45,7 @@ IDLE = 1_000_000  # µs
 SCANT = 1_000_000  # µs
 SWEEP = 0.5  # s between looks for idle cells
 WORTH = 2  # requests like this one that a slice is good for, at least
+LEAST = 100_000  # µs in which a rate's slice refills, at least: one that is gone when it comes is worth nothing
 SLOTS = 8  # of a lease, in one slice: each is a call
 TURNS = 2  # slices that a request waits for before it asks for itself
 
@@ -254,6 +255,7 @@ class SlicedLimits:
                 down = fetch.result()
                 if down is not None:
                     raise StoreDown(str(down), down.kind)
+            now = max(now, self._clock())
             still = []
             for at, lacking in short:
                 draw, parts = mine.draws[at], mine.parts[at]
@@ -328,6 +330,8 @@ class SlicedLimits:
 
     def _size(self, draw: Draw) -> int:
         size = max(1, int(draw.capacity * self._share))
+        if draw.kind == "rate":
+            return size if size * draw.period >= LEAST * draw.amount else 1
         return min(size, SLOTS) if draw.kind == "lease" else size
 
     def _tag(self, draw: Draw, owner: str) -> str:

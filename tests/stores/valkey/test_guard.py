@@ -11,6 +11,7 @@ from gateway.quotas import Draw
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.valkey import guard as guarding
 from gateway.stores.valkey.guard import GuardedLimits
+from gateway.stores.valkey.slices import SlicedLimits
 from tests.stores.valkey.fakes import DAY, MINUTE, SECOND, START, Client, Heard, Store, eventually
 
 RATE = Draw("rate", "rate|a", "rate", "requests", 60, MINUTE, 60, 1)
@@ -336,3 +337,14 @@ async def test_a_cluster_that_is_rearranged_has_lost_nothing(make: Callable[...,
     assert (guard.lost, log.events) == (0, [])
     store.epoch = "a,e,c"
     await eventually(lambda: guard.lost == 1)
+
+
+async def test_a_refusal_that_speaks_of_some_limits_alone_is_an_answer_too(make: Callable[..., Made]) -> None:
+    store = Store()
+    client, log = Client(store), Heard()
+    sliced = SlicedLimits(client, crosses=lambda limit: limit == "daily", clock=lambda: store.now)
+    guard = GuardedLimits(sliced, MemoryLimits(), log=log, clock=lambda: store.now)
+    full = Draw("daily", "daily|m", "quota", "tokens.total", 100, DAY, 100, 101, START)
+    refused = await guard.draw("r", (RATE, full), START)
+    assert [(r.limit, r.ok) for r in refused.readings] == [("daily", False)]
+    await guard.aclose()

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.errors import StoreDown
 from gateway.quotas import Draw
+from gateway.stores.valkey import pool as pooling
 from gateway.stores.valkey import slices as slicing
 from gateway.stores.valkey.slices import SlicedLimits
 from tests.stores.valkey.fakes import DAY, MINUTE, SECOND, START, Client, Store, eventually
@@ -357,3 +358,55 @@ async def test_a_mixed_request_is_charged_and_renewed_in_both_places(make: Make)
     idle(client)
     await eventually(lambda: not limits.slices)
     assert client.store.left(quota()) == 965
+
+
+async def test_the_end_waits_for_a_slice_that_is_on_its_way(make: Make) -> None:
+    limits, client = make()
+    client.pause = asyncio.Event()
+    task = asyncio.create_task(limits.draw("r", (quota(),), START, ""))
+    await eventually(lambda: client.calls["draw"] == 1)
+    task.cancel()
+    end = asyncio.create_task(limits.aclose())
+    await asyncio.sleep(0)
+    client.pause.set()
+    await end
+    assert (limits.slices, client.store.left(quota())) == (0, 1000)
+
+
+async def test_of_too_many_cells_the_longest_unused_is_given_back(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooling, "CELLS", 3)
+    limits, client = make()
+    for key in "abcde":
+        await limits.draw(key, (quota(key=key),), START, "")
+        limits.settle(key, {"daily": 1})
+    assert (limits.slices, client.store.left(quota())) == (3, 999)
+
+
+async def test_a_slot_that_has_lapsed_is_not_granted(make: Make) -> None:
+    limits, client = make()
+    await limits.draw("r", (slot(),), START, "")
+    limits.settle("r", {})
+    later = START + 900 * SECOND
+    client.store.now = later
+    drawn = await limits.draw("s", (slot(),), later, "")
+    assert drawn.ok and client.calls["draw"] == 4
+    assert limits.slices == 2 == client.store.limits.leases
+
+
+async def test_a_slice_that_aged_on_its_way_is_not_spent(make: Make) -> None:
+    limits, client = make()
+    client.pause = asyncio.Event()
+    task = asyncio.create_task(limits.draw("s", (rate(),), START, ""))
+    await eventually(lambda: client.calls["draw"] == 1)
+    client.store.now += MINUTE
+    client.pause.set()
+    assert (await task).ok
+    assert client.calls["draw"] == 2
+
+
+async def test_a_slice_that_would_be_gone_at_once_is_not_taken(make: Make) -> None:
+    limits, client = make()
+    fast = Draw("fast", "fast|a", "rate", "requests", 100_000, SECOND, 1000, 1)
+    for n in range(3):
+        assert (await limits.draw(str(n), (fast,), START, "")).ok
+    assert (client.calls["draw"], limits.slices) == (3, 0)
