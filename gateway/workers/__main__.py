@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import httpx
 import uvloop
@@ -29,7 +30,7 @@ from gateway.workers.sharing import Acceptor, Board
 __all__ = ["main"]
 
 AT_ONCE = 16  # questions that are answered at once
-MERCY = 10.0  # s beyond its drain that a worker without a supervisor may take
+MERCY = 30.0  # s beyond its drain that a worker without a supervisor may take: it writes a last snapshot
 Protocol = Callable[[], asyncio.Protocol]
 WORDS = 5.0  # s that the last message may take
 
@@ -68,8 +69,9 @@ async def _work(brief: Brief, channel: socket.socket, sockets: list[socket.socke
     def accept(
         sock: socket.socket, protocol: Protocol, tls: ssl.SSLContext | None, open_: Callable[[], int]
     ) -> Acceptor:
-        ahead = (lambda many: board.ahead(number, many)) if sock in shared else (lambda _: False)
-        return Acceptor(sock, protocol, tls, open_, ahead)
+        if sock in shared:
+            return Acceptor(sock, protocol, tls, open_, partial(board.ahead, number), partial(board.away, number))
+        return Acceptor(sock, protocol, tls, open_, lambda _: False)
 
     async with opened(settings, brief.upstream, sockets) as gateway:
         gateway.data.accept = accept

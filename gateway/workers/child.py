@@ -17,7 +17,7 @@ __all__ = ["Child", "Gone"]
 
 SCRAPE = 2.0  # s between looks at its metrics
 HUNG = 30.0  # s without an answer, after which it is killed: its loop does not turn
-START = 120.0  # s that a start may take
+START = 600.0  # s that a start may take: rows of a ledger may have to be folded (`restore.py`)
 LINGER = 10.0  # s between the end of its channel and of its process
 
 log = events.get("workers")
@@ -84,10 +84,7 @@ class Child:
             else:
                 self._writer.transport.abort()
             self._writer = None
-            for asked in self._asked.values():
-                if not asked.done():
-                    asked.set_exception(Gone())
-            self._asked.clear()
+            self._forsake()
             if process.returncode is None:
                 self.kill()
             code = await process.wait()
@@ -140,8 +137,15 @@ class Child:
                     self._on_up(self)
                 case Wrong():
                     self.wrong = message
-                case Last():
-                    self.metrics = message.metrics
+                case Last():  # it closes what it has, a last snapshot among it, and hears no more
+                    self.metrics, self.state = message.metrics, "down"
+                    self._forsake()
+
+    def _forsake(self) -> None:
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_exception(Gone())
+        self._asked.clear()
 
     async def _scrape(self, timeout: float) -> None:
         shown = await self.ask("GET", "/metrics", timeout=timeout)

@@ -70,6 +70,7 @@ class Acceptor:
     """Accepts from one socket until it is closed (an `edge.server.Acceptor`).
 
     `open_` says how many connections this process has, and `ahead` whether others should go first who has so many.
+    `left` is called when it is closed.
     """
 
     def __init__(
@@ -79,12 +80,14 @@ class Acceptor:
         tls: ssl.SSLContext | None,
         open_: Callable[[], int],
         ahead: Callable[[int], bool],
+        left: Callable[[], None] = lambda: None,
     ) -> None:
         self._sock = sock
         self._protocol = protocol
         self._tls = tls
         self._open = open_
         self._ahead = ahead
+        self._left = left
         self._loop = asyncio.get_running_loop()
         self._later: asyncio.TimerHandle | None = None
         self._waited = 0  # moments
@@ -97,6 +100,7 @@ class Acceptor:
             self._later.cancel()
         self._loop.remove_reader(self._sock)
         self._sock.close()
+        self._left()
 
     def _ready(self) -> None:
         if self._waited < PATIENCE and self._ahead(self._open() + len(self._greeting)):

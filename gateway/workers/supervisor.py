@@ -38,7 +38,7 @@ __all__ = ["Supervisor", "check", "supervise"]
 TRIES = 3  # lives of a worker that may end before it has served once
 LOOK = 1.0  # s that a worker may take to say whether it is ready, and what it counts
 ORDER = 60.0  # s that it may take to do what all are told: rules are read again from long files
-MERCY = 3.0  # s beyond its drain after which a worker is killed
+MERCY = 30.0  # s beyond its drain after which a worker is killed: it writes a last snapshot
 
 log = events.get("workers")
 

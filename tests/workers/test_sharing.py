@@ -115,6 +115,14 @@ async def test_a_burst_is_shared_evenly(file: int) -> None:
     board.close()
 
 
+async def test_who_accepts_no_more_says_so() -> None:
+    left = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        Acceptor(listener.dup(), asyncio.Protocol, None, lambda: 0, lambda _: False, lambda: left.append(1)).close()
+    assert left == [1]
+
+
 async def test_who_is_always_ahead_takes_one_all_the_same() -> None:
     async with accepting(lambda *_: True, 1) as (port, kept):
         for writer in await connections(port, 3, kept):
