@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     )
     store: SecretStr = Field(
         default=SecretStr("memory"),
-        description="where limits live: memory (this process), or the URI of a Valkey or Redis server",
+        description="where limits live: memory (this process), or the URI of a Valkey server, or of Redis 7 or newer",
     )
     store_mode: Literal["exact", "sliced"] = Field(
         default="exact",

@@ -184,7 +184,7 @@ class Sentinels:
         self.primary.kill()
         until(lambda: self.replica.info("replication")["role"] == "master")
         where = [HOST.encode(), str(self.replica.port).encode()]
-        until(lambda: self.sentinel.ask("SENTINEL", "GET-PRIMARY-ADDR-BY-NAME", "gauger") == where)
+        until(lambda: self.sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "gauger") == where)
 
     def swap(self) -> None:
         """The primary becomes a replica of its replica, and the sentinel knows; nobody's connection is closed."""
