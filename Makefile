@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run demo test lint evaluate bench soak lock clean
+.PHONY: help setup dev run demo test lint evaluate bench soak chaos lock clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ bench: setup     ## what it costs beside nginx, Envoy, LiteLLM and others, in on
 
 soak: setup      ## half an hour of load with everything that callers do, and what is left of it (ARGS="--minutes 5")
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+chaos: dev       ## workers, their store and everything at once are killed, stopped, slowed; what limits and records say
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: dev        ## write the lock files anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt

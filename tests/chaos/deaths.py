@@ -144,7 +144,7 @@ def _deadlines(stage: Stage) -> list[float]:
     """Of all leases that the store holds, s of the wall."""
     ask = stage.host.server.ask
     keys = [key.decode() for key in ask("KEYS", "gauger:*live*") if ask("TYPE", key.decode()) == b"zset"]
-    return [float(score) / 1e6 for key in keys for _, score in ask("ZRANGE", key, 0, -1, "WITHSCORES")]
+    return [float(score) / 1e6 for key in keys for score in ask("ZRANGE", key, 0, -1, "WITHSCORES")[1::2]]
 
 
 def _odd(stage: Stage, asks: Sequence[Ask]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from tests.chaos.audit import audit, cut
+from tests.chaos.audit import LINE, audit, cut
 from tests.chaos.callers import Callers
 from tests.chaos.deaths import DEATH_SCENES
 from tests.chaos.host import Host, hosted
@@ -103,7 +103,9 @@ async def _counted(stage: Stage) -> None:
     host, records = stage.host, stage.records
     asks = stage.callers.asks
     life = len(host.lives) - 1
-    await stage.of(list(asks.values()))
+    await records.of(
+        [ask for ask in asks.values() if not any(cut(ask, kill, LINE) for kill in host.kills)], host.folders
+    )
     held = await host.metrics()
     said, lines = int(held["gauger_requests_total"]), [each for each in records.by_name.values() if each.life == life]
     kills = [kill for kill in host.kills if kill.life == life]

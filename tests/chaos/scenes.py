@@ -73,10 +73,16 @@ class Stage:
             heard[worker] = at + 1
         return heard
 
-    def shares(self, heard: Sequence[int], quota: int = QUOTA) -> int:
-        """What all workers together grant of a quota by themselves, if each knows of so many units given."""
-        count = len(heard)
-        return sum(max(0, quota // count - -(-units // count)) for units in heard)
+    async def shares(self, heard: Sequence[int], quota: int = QUOTA) -> tuple[int, int]:
+        """Of a quota, while the store is away: what all workers together grant by themselves, and what they take for
+        given, if each has heard of so many units.
+
+        A worker's share is that of the processes which the store has counted: one that died within 15 s is among them.
+        """
+        count = [int(store["replicas"]) for store in await self.host.stores()]
+        known = [-(-units // replicas) for units, replicas in zip(heard, count, strict=True)]
+        free = [max(0, quota // replicas - each) for each, replicas in zip(known, count, strict=True)]
+        return sum(free), sum(known)
 
 
 async def exact(stage: Stage) -> None:
@@ -145,6 +151,7 @@ async def lost(stage: Stage) -> None:
     told = len(await host.hear("the store lost its state", 0))
     gone = await host.lose_store()
     await host.down()
+    shares = await stage.shares(heard)
     away = await callers.hammer(key, host.own, clients=2 * host.workers)
     refused = [await callers.ask(closed, port) for port in host.own]
     back = await host.find_store()
@@ -153,7 +160,7 @@ async def lost(stage: Stage) -> None:
     flow = await steady
     after = await callers.hammer(key, host.own, clients=2 * host.workers)
     again = [await callers.ask(closed, port) for port in host.own]
-    _shares_hold(stage, heard, away, after, lost=True)
+    _shares_hold(stage, max(heard), shares, away, after, lost=True)
     records = await stage.of([*flow, *away, *refused, *after, *again])
     await _away_is_degraded(stage, records, gone, back)
     stage.claim(all(ask.status == 503 for ask in refused), f"the closed limit: {[ask.status for ask in refused]}")
@@ -183,6 +190,7 @@ async def frozen(stage: Stage) -> None:
     host.server.freeze()
     gone = time.time()
     await host.down()
+    shares = await stage.shares(heard)
     away = await callers.hammer(key, host.own, clients=2 * host.workers)
     back = time.time()
     host.server.thaw()
@@ -190,10 +198,10 @@ async def frozen(stage: Stage) -> None:
     stop.set()
     flow = await steady
     after = await callers.hammer(key, host.own, clients=2 * host.workers)
-    _shares_hold(stage, heard, away, after, lost=False)
+    _shares_hold(stage, max(heard), shares, away, after, lost=False)
     records = await stage.of([*flow, *away, *after])
     await _away_is_degraded(stage, records, gone, back)
-    most = QUOTA + stage.shares([0] * host.workers)
+    most = QUOTA + sum(QUOTA // int(store["replicas"]) for store in await host.stores())
     stage.figures["never quiet"] = f"{admitted(flow)} of {most} at most"
     stage.claim(admitted(flow) <= most, f"who never stopped asking was admitted {admitted(flow)} times, {most} at most")
     _no_errors(stage, [*flow, *away, *after])
@@ -235,10 +243,16 @@ async def full(stage: Stage) -> None:
 async def _exactly_left(
     stage: Stage, break_: Callable[[], Awaitable[None]], heal: Callable[[], Awaitable[None]]
 ) -> None:
-    """Requests before, during and after; then what is left of each limit is what nobody was given."""
+    """Requests before, during and after; then what is left of each limit is what nobody was given.
+
+    A rate gives back less than it was charged where draws overlap (`gateway/quotas.py`: marks of a cell have steps), so
+    a unit of `burst` may be missing for each draw whose answer did not come in time, until it has drained.
+    """
     host, callers = stage.host, stage.callers
-    requests, tokens, burst, live = (host.key(plan) for plan in ("requests", "tokens", "burst", "live"))
+    requests, tokens, burst, live, open_ = (host.key(plan) for plan in ("requests", "tokens", "burst", "live", "open"))
     heard = await stage.warm(requests)
+    stop = asyncio.Event()
+    steady = stage.start(callers.steadily([open_], host.own, stop.is_set))
     held = stage.start(callers.hammer(live, host.own, clients=SLOTS, times=1, chunks=30, tokens=30))
     first = await callers.hammer(tokens, host.own, clients=2, times=2)
     await asyncio.sleep(0.1)
@@ -250,18 +264,22 @@ async def _exactly_left(
         callers.hammer(burst, host.own, clients=2 * host.workers, times=2),
     )
     await host.down()
+    shares, _ = await stage.shares(heard)
     late = await callers.hammer(requests, host.own, clients=host.workers, times=1)
     back = time.time()
     await heal()
     await host.settled()
+    stop.set()
     rest = [
         await callers.hammer(requests, host.own, clients=2 * host.workers),
         await callers.hammer(tokens, host.own, clients=2 * host.workers),
         await callers.hammer(burst, host.own, clients=2 * host.workers),
     ]
-    asks = [*first, *late, *(ask for each in (*lists, *rest) for ask in each), *await held]
+    asks = [*first, *late, *(ask for each in (*lists, *rest) for ask in each), *await held, *await steady]
     await _away_is_degraded(stage, await stage.of(asks), gone, back)
-    stage.claim(admitted(lists[0]) + admitted(late) <= stage.shares(heard), "more than the shares was admitted")
+    unsure = sum(record.draw > 5e5 * host.timeout for record in await stage.of(lists[2]))
+    there = admitted(lists[0]) + admitted(late)
+    stage.claim(there <= shares, f"{there} were admitted while the store was away, the shares are {shares}")
     found = {
         "requests": (FEW + admitted(lists[0]) + admitted(late) + admitted(rest[0]), QUOTA),
         "tokens": (admitted(first) + admitted(lists[1]) + admitted(rest[1]), TOKENS // OUTPUT),
@@ -269,7 +287,8 @@ async def _exactly_left(
     }
     for name, (count, limit) in found.items():
         stage.figures[name] = f"{count} of {limit}"
-        stage.claim(count == limit, f"{name}: {count} were admitted, the limit is {limit}")
+        least = limit - (unsure if name == "burst" else 0)
+        stage.claim(least <= count <= limit, f"{name}: {count} were admitted, the limit is {limit}")
     free = await callers.hammer(live, host.own, clients=SLOTS, times=1, chunks=30, tokens=30)
     stage.figures["slots"] = f"{admitted(free)} of {SLOTS} free"
     stage.claim(admitted(free) == SLOTS, f"{admitted(free)} of {SLOTS} slots are free")
@@ -277,16 +296,21 @@ async def _exactly_left(
     _no_errors(stage, [*asks, *free])
 
 
-def _shares_hold(stage: Stage, heard: Sequence[int], away: Sequence[Ask], after: Sequence[Ask], *, lost: bool) -> None:
-    """While the store is away its shares are granted, to the last; when it is back, what is left of the whole."""
-    given, shares = max(heard), stage.shares(heard)
-    stage.figures["while away"] = f"{admitted(away)} of {shares}"
-    stage.claim(admitted(away) <= shares, f"{admitted(away)} were admitted while the store was away, shares {shares}")
-    stage.claim(admitted(away) >= shares, f"{admitted(away)} were admitted while the store was away, {shares} fit")
-    total, limit = given + admitted(away) + admitted(after), max(QUOTA, given + shares)
-    spare = len(heard) if lost else 0  # of a worker that heard of few units, a part of those is told twice, rounded up
-    stage.figures["in all"] = f"{total} of {QUOTA}, {limit} at most"
-    stage.claim(limit - spare <= total <= limit, f"{total} were admitted in all, {limit} should be")
+def _shares_hold(
+    stage: Stage, given: int, shares: tuple[int, int], away: Sequence[Ask], after: Sequence[Ask], *, lost: bool
+) -> None:
+    """While the store is away its shares are granted, to the last; when it is back, what is left of the whole.
+
+    A store that has lost its memory is told what each worker granted, and its part of what it had heard of.
+    """
+    free, known = shares
+    there = admitted(away)
+    stage.figures["while away"] = f"{there} of {free}"
+    stage.claim(there == free, f"{there} were admitted while the store was away, the shares are {free}")
+    told = there + (known if lost else given)
+    total, limit = given + there + admitted(after), given + there + max(0, QUOTA - told)
+    stage.figures["in all"] = f"{total} of {QUOTA}"
+    stage.claim(total == limit, f"{total} were admitted in all, {limit} should be")
 
 
 async def _away_is_degraded(stage: Stage, records: Sequence[Record], gone: float, back: float) -> None:
