@@ -175,6 +175,7 @@ def build_core(
     core.record_policy()
     if settings.ledger is not None:
         core.snapshots = Snapshots(core, settings.ledger, settings.snapshot_interval)
+        core.snapshots.forget()
     _share(core, settings)
     core.watch()
     # The form parser logs what it stumbles over, byte by byte; the model server tells the caller what is wrong.

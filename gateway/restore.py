@@ -124,6 +124,7 @@ class _Search:
         self.policy = policy
         self.nothing = nothing
         self.began = perf_counter()
+        self.pepper = ""  # of a snapshot that is of another one
 
     def found(self) -> Start:
         for path in snapshots(self.folder):
@@ -138,7 +139,8 @@ class _Search:
         with closing(opened(path)) as snapshot:
             header = snapshot.header
             if header.pepper != self.nothing.pepper:
-                raise _Foreign(f"{path.name} is of pepper {header.pepper}, and {self.nothing.pepper} is in force")
+                self.pepper = header.pepper
+                raise Broken(f"it is of pepper {header.pepper}, and {self.nothing.pepper} is in force")
             for name, theirs, ours in (("engine", header.engine, ENGINE), ("layout", header.layout, LAYOUT)):
                 if theirs != ours:
                     raise Broken(f"it is of {name} {theirs} (version {header.version}), this is {ours}")
@@ -164,7 +166,7 @@ class _Search:
             replay.take_up(seq, kept.limits or MemoryLimits(), kept.accounts, kept.open, kept.adopted)
         linking.fold = replay
         served = kept.served if kept is not None else Served(self.settings.served_memory)
-        folded, pepper, known, whole = 0, "", kept is None, kept is not None
+        folded, pepper, known, whole = 0, "" if kept is not None else self.pepper, kept is None, kept is not None
         for link in tail:
             if link.kind not in ("row", "erased"):
                 continue

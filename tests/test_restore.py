@@ -2,90 +2,30 @@
 
 import asyncio
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from gateway import restore
 from gateway.decide import AccountState
 from gateway.edge import effects
-from gateway.edge.core import Core
-from gateway.ledger.record import Opened, Resumed
-from gateway.ledger.replay import Replay
+from gateway.edge import snapshots as edge_snapshots
+from gateway.ledger.record import ENGINE, Opened, Resumed
 from gateway.stores.accounts import MemoryAccounts
-from gateway.stores.memory import MemoryLimits
-from gateway.stores.proof import verify
-from gateway.stores.segments import read_rows
-from gateway.stores.snapshot import discard, snapshots
-from tests.ledger.ledgers import adopted, fresh, replayed
-from tests.ledger.test_gateway import Callers, policy, quiet
-from tests.rig import gateway
-
-BOUNDS: dict[str, Any] = {"max_accounts": 100, "state_memory": 16 << 20}
-
-
-def states(accounts: MemoryAccounts) -> dict[str, tuple[int | None, AccountState]]:
-    """Every account with its place, and what it holds; the order is that of the tables."""
-    held = accounts.held()
-    names = [name for found, _ in held.tables for name in found]
-    return {name: (accounts.standing(name), accounts.get(name)) for name in names}
-
-
-def cells(limits: MemoryLimits) -> dict[str, Any]:
-    held = limits.held()
-    return {
-        "rates": list(held.rates.items()),
-        "quotas": list(held.quotas.items()),
-        "leases": held.leases,
-        "open": held.open,
-        "met": held.met,
-    }
-
-
-def same(core: Core, accounts: Any, limits: Any) -> None:
-    assert states(core.accounts) == states(accounts)
-    assert cells(core.limits) == cells(limits)
-
-
-def replay_of(folder: Path) -> Replay:
-    """The fold of all rows, which must agree with themselves."""
-    replay = Replay(None, adopted, fresh)
-    for row in read_rows(folder):
-        replay.step(row)
-    assert replay.tally.differences == replay.tally.after_gap == 0, replay.tally
-    return replay
+from gateway.stores.proof import erase, verify
+from gateway.stores.segments import read_rows, segments
+from gateway.stores.snapshot import discard, opened, snapshots, write
+from tests.ledger.ledgers import replayed
+from tests.ledger.test_gateway import policy, quiet
+from tests.restarts import BOUNDS, Restarts, crashed, header_of, load, made, replay_of, resumed, same, states
+from tests.rig import gateway, policy_of
 
 
 @pytest.fixture(autouse=True)
 def threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effects, "LARGE", 10_000)  # some bodies are read and rewritten in threads
-
-
-async def load(g: Any, seed: int, turns: int = 6) -> None:
-    async with httpx.AsyncClient(timeout=60) as client:
-        callers = Callers(seed, g, client)
-        for _ in range(turns):
-            await asyncio.gather(*(callers.call() for _ in range(10)))
-
-
-async def crashed(g: Any, seed: int, copy: Path) -> None:
-    """The folder as a crash leaves it, in the middle of requests, a while after a snapshot that was taken so too."""
-    async with httpx.AsyncClient(timeout=60) as client:
-        callers, calls = Callers(seed, g, client), list[asyncio.Task[None]]()
-
-        async def under_way() -> None:
-            while g.core.limits.open < 3:
-                if all(call.done() for call in calls):
-                    calls.extend(asyncio.create_task(callers.call()) for _ in range(20))
-                await asyncio.sleep(0)
-
-        await under_way()
-        assert await g.core.snapshots.take() is not None
-        await under_way()
-        g.core.ledger.flush()
-        shutil.copytree(g.core.snapshots.folder, copy)
-        await asyncio.gather(*calls)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -111,7 +51,7 @@ async def test_a_crash_under_load_then_snapshot_and_rows_or_rows_alone(tmp_path:
             expected.step(row)
             same(g.core, expected.steps.accounts, expected.steps.limits)
             same(g.core, again.accounts, again.limits)
-            assert not g.core.limits.open and not g.core.limits.leases
+            assert not g.core.live and not g.core.limits.leases
             await load(g, seed + turn, 3)
             await crashed(g, seed + turn, tmp_path / f"{turn + 1}")
             await quiet(g)
@@ -123,3 +63,108 @@ async def test_a_crash_under_load_then_snapshot_and_rows_or_rows_alone(tmp_path:
         assert replay.tally.resumed == turn
         same(g.core, replay.steps.accounts, replay.steps.limits)
     assert snapshots(tmp_path / "3")
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger with two snapshots and rows after them, whose process was killed."""
+    return asyncio.run(made(tmp_path_factory.mktemp("restore")))
+
+
+@pytest.fixture
+def restarts(tmp_path: Path, ledger: Path, capsys: pytest.CaptureFixture[str]) -> Restarts:
+    shutil.copytree(ledger, tmp_path / "led")
+    return Restarts(tmp_path, tmp_path / "led", capsys)
+
+
+async def test_an_upgrade_folds_the_rows_anew_and_says_so(restarts: Restarts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To another engine and layout and back: each version has its own, and takes none of the other's."""
+    for module in (restore, edge_snapshots):
+        monkeypatch.setattr(module, "ENGINE", ENGINE + 1)
+        monkeypatch.setattr(module, "LAYOUT", "of the next version")
+    async with gateway(policy=policy(), state_dir=restarts.folder, ledger=restarts.led, **BOUNDS) as g:
+        await load(g, 7, 1)
+        await quiet(g)
+        assert await g.core.snapshots.take() is not None  # type: ignore[union-attr]
+    row = next(row for row in reversed(list(read_rows(restarts.led))) if isinstance(row, Resumed))
+    assert row.snapshot == 0
+    monkeypatch.undo()
+    old = snapshots(restarts.led)[1]
+    begun = await restarts()
+    resumed(begun, header_of(old).seq)
+    assert [each["why"] for each in begun.event("a snapshot is not used")] == [
+        f"it is of engine {ENGINE + 1} (version 0.1.0), this is {ENGINE}"
+    ]
+
+
+async def test_other_bounds_are_kept_from_the_first_moment(restarts: Restarts) -> None:
+    restarts.given["max_accounts"] = 100
+    first = await restarts()
+    assert first.core.accounts.proven > 12
+    restarts.given |= {"max_accounts": 100, "max_cells": 1000, "served_memory": 1280, "campaign_memory": 0}
+    begun = await restarts()
+    resumed(begun, begun.row.snapshot)  # type: ignore[union-attr]
+    assert begun.core.campaigns is None
+
+
+async def test_a_ledger_without_its_beginning_is_folded_as_far_as_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    led = tmp_path / "led"
+    async with gateway(policy=policy(), state_dir=tmp_path, ledger=led, ledger_segment_bytes=40_000, **BOUNDS) as g:
+        await load(g, 1, 4)
+        await quiet(g)
+    found = segments(led)
+    assert len(found) > 3
+    found[0].path.unlink()
+    restarts = Restarts(tmp_path, led, capsys)
+    begun = await restarts(whole=False)
+    assert isinstance(begun.row, Resumed)
+    assert begun.row.partial
+    assert begun.event("restored")[0]["gaps"] == 1
+    replay, _ = replayed(list(read_rows(led)), policy_of(policy()))
+    assert replay.tally.differences == 0
+
+
+async def test_an_erased_account_is_in_no_snapshot_and_in_no_memory(
+    restarts: Restarts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = replay_of(restarts.led).steps.accounts
+    assert isinstance(state, MemoryAccounts)
+    one, other = [name for name, (_, found) in states(state).items() if found.requests][:2]
+
+    def holds(account: str) -> int:
+        count = sum(account.encode() in path.read_bytes() for path in restarts.led.glob(".*"))
+        for path in snapshots(restarts.led):
+            with closing(opened(path)) as found:
+                count += sum(account.encode() in piece for piece in found.pieces())
+        return count
+
+    assert holds(one) and holds(other)
+    erase(restarts.led, one)
+    assert not snapshots(restarts.led)
+    async with gateway(policy=policy(), state_dir=restarts.folder, ledger=restarts.led, **BOUNDS) as g:
+        core, taker = g.core, g.core.snapshots
+        assert taker is not None
+        assert core.accounts.get(one) == AccountState()
+        assert await taker.take() is not None
+        assert not holds(one) and holds(other)
+        asked, whole = list[str](), write
+
+        def meanwhile(*given: Any) -> Path:
+            made = whole(*given)
+            if not asked:
+                asked.append(other)
+                erase(restarts.led, other)
+            return made
+
+        monkeypatch.setattr(edge_snapshots, "write", meanwhile)
+        assert core.accounts.get(other).requests
+        await load(g, 9, 1)
+        await quiet(g)
+        assert core.accounts.get(other).requests
+        assert await taker.take() is not None
+        assert asked
+        assert core.accounts.get(other) == AccountState()
+        assert not holds(other)
+        assert verify(restarts.led).proven

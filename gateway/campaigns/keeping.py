@@ -18,7 +18,19 @@ from gateway.campaigns.merging import copied
 from gateway.campaigns.recipe import Recipe, number_of
 from gateway.campaigns.tables import Campaigns
 
-__all__ = ["Copy", "KeptRecipe", "KeptRecord", "KeptTables", "Taken", "copies", "copy", "kept", "put_back", "take"]
+__all__ = [
+    "Copy",
+    "KeptRecipe",
+    "KeptRecord",
+    "KeptTables",
+    "Taken",
+    "copies",
+    "copy",
+    "forget",
+    "kept",
+    "put_back",
+    "take",
+]
 
 
 class KeptRecord(msgspec.Struct, array_like=True):
@@ -140,6 +152,13 @@ def kept(found: Copy) -> KeptRecord:
     return KeptRecord(
         account, found.seq, packed(found.record), own, others, found.campaign, found.share, found.habitual
     )
+
+
+def forget(campaigns: Campaigns, account: str) -> None:
+    """Nothing is remembered of an account any more."""
+    for recipe in campaigns._live:
+        recipe.forget(account)
+    campaigns._room.drop(account)
 
 
 def put_back(campaigns: Campaigns, tables: KeptTables, records: list[KeptRecord]) -> dict[str, int]:

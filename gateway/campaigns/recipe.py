@@ -98,6 +98,12 @@ class Recipe:
         """Lets go of members that were forgotten."""
         self.members = [record for record in self.members if record.campaign is self]
 
+    def forget(self, account: str) -> None:
+        """Lets go of a member."""
+        self.members = [record for record in self.members if record.account != account]
+        for bond in self._bonds:
+            bond.forget(account)
+
     def takes(self, record: Habits, key: int, share: float) -> bool:
         """Whether an account enters that fills one of the frames in this share of its requests."""
         if not self.linked:

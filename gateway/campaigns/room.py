@@ -178,6 +178,13 @@ class Room:
         self._fit()
         return self.get(account)
 
+    def drop(self, account: str) -> None:
+        """Forgets an account, whatever is known of it."""
+        for table in (self._heard, self._heard_new, self._records, self._new):
+            if account in table:
+                table.move_to_end(account, last=False)
+                self._forget(table)
+
     def fill(self, records: Iterable[tuple[Habits, bool]]) -> None:
         """Takes the records of a former process, the least recently seen first, each with whether it has a habit."""
         for record, habitual in records:

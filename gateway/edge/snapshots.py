@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
-from gateway.campaigns.keeping import Copy, copies, copy, take
+from gateway.campaigns.keeping import Copy, copies, copy, forget, take
 from gateway.campaigns.tables import Campaigns
 from gateway.ledger.record import ENGINE, Adopted, Ruled
+from gateway.stores.forgetting import asked, done
 from gateway.stores.kept import LAYOUT, account_pieces, campaign_pieces, limit_pieces, row_pieces, served_pieces
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segments import upkeep
@@ -29,8 +30,13 @@ __all__ = ["Snapshots"]
 
 log = events.get("snapshots")
 PATIENCE = 30.0  # s for the ledger to write the rows before it
+LOOK = 5.0  # s between two looks at who was erased, and whether rows were lost
 RECORDS = 128  # records of campaigns that are copied between two turns of the loop, some 0.3 ms
 REST = 0.001  # s that a thread gives others after each piece
+
+
+class Outdated(Exception):
+    """An account is in it that was erased meanwhile."""
 
 
 class Snapshots:
@@ -40,18 +46,39 @@ class Snapshots:
         self._core = core
         self.folder = folder
         self._interval = interval
-        self._seq = core.journal.seq  # of the last snapshot, or of the start
+        self._seq = 0  # of the last snapshot; what a start has folded is worth one in any case
         self._failing = False
+        self._lost = 0  # rows of the ledger, when it was last looked
         self._rest = REST
         self._writing = threading.Lock()
         self.taken = 0
         self.stopped = 0.0  # s: the longest that the event loop waited for one
 
     async def run(self) -> None:
-        """Takes one every `interval` seconds in which rows came, until cancelled."""
-        while self._interval:
-            await asyncio.sleep(self._interval)
-            await self.take()
+        """Takes one every `interval` seconds in which rows came, and after rows were lost, until cancelled."""
+        ledger, due = self._core.ledger, monotonic() + self._interval
+        while True:
+            await asyncio.sleep(min(LOOK, max(0.0, due - monotonic())) if self._interval else LOOK)
+            self.forget()
+            lost = ledger.dropped if ledger is not None else 0
+            if monotonic() >= due or lost > self._lost:
+                due, self._lost = monotonic() + self._interval, lost
+                await self.take()
+
+    def forget(self) -> None:
+        """Forgets the accounts that were erased from the ledger."""
+        core = self._core
+        try:
+            files = asked(self.folder)
+            for account in files.values():
+                core.accounts.forget(account)
+                if isinstance(core.limits, MemoryLimits):
+                    core.limits.forget(account)
+                if core.campaigns is not None:
+                    forget(core.campaigns, account)
+            done(files)
+        except OSError:
+            log.exception("erased accounts could not be forgotten", folder=str(self.folder))
 
     async def last(self) -> None:
         """Takes the one that the next start goes on from. Nobody needs to be given way to any more."""
@@ -63,8 +90,11 @@ class Snapshots:
         seq = self._core.journal.seq
         if not self._interval or seq == self._seq:
             return None
+        self.forget()
         try:
             path = await self._take()
+        except Outdated:
+            return await self.take()
         except Exception:
             if not self._failing:
                 self._failing = True
@@ -100,7 +130,7 @@ class Snapshots:
         served = core.served.held()
         rows: list[Ruled | Adopted] = [*core.journal.adopted, *core.journal.open.values()]
         seq, now = core.journal.seq, core.clock.now()
-        asked = core.ledger.place()
+        place_of = core.ledger.place()
         stopped = perf_counter() - began
         records: list[Copy] = []
         if linked is not None:
@@ -110,7 +140,7 @@ class Snapshots:
             if campaigns is not None:
                 campaigns.still = False
         async with asyncio.timeout(PATIENCE):
-            place = await asyncio.wrap_future(asked)
+            place = await asyncio.wrap_future(place_of)
         header = Header(
             seq,
             now,
@@ -153,6 +183,9 @@ class Snapshots:
         with self._writing:  # one that was given up at the end of the process may still be at it
             draft = write(self.folder, header, self._slowly(pieces))
             with upkeep(self.folder, wait=True):
+                if asked(self.folder):  # somebody was erased meanwhile, who is in it
+                    draft.unlink(missing_ok=True)
+                    raise Outdated
                 return publish(draft, header)
 
     def _slowly(self, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -140,6 +140,14 @@ class MemoryAccounts:
         self._now, self.evicted, self.evicted_sanctions = held.now, held.evicted, held.evicted_sanctions
         self._sanctions, self._unproven = map(dict, held.lasting)
 
+    def forget(self, account: str) -> None:
+        """Nothing is remembered of an account any more."""
+        place, state = self._find(account)
+        if state is not None:
+            self._take(place, account)
+        self._sanctions.pop(account, None)
+        self._unproven.pop(account, None)
+
     def resume(self, capacity: int, probation: int, memory: int) -> None:
         """Goes on in these bounds, the least recently seen first: by the accounts' own times, whatever came between."""
         least = memory // PROBATION_SHARE

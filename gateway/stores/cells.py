@@ -30,6 +30,10 @@ class Cells:
         made.values, made._ring, made._hand = self.values.copy(), self._ring.copy(), self._hand
         return made
 
+    def without(self, part: str, held: Container[str]) -> "Cells":
+        """The same cells but those with this in their key, except held ones. It walks the table."""
+        return Cells(self._shift, {key: value for key, value in self.items() if part not in key or key in held})
+
     @property
     def hand(self) -> int:
         """Where the hand is."""

@@ -247,6 +247,11 @@ class MemoryLimits:
             if key in cells.values:
                 cells.put(key, 0)
 
+    def forget(self, account: str) -> None:
+        """Makes full whatever is limited for an account, and forgets its id; what it holds at the moment stays."""
+        part = f"|{len(account)}:{account}"
+        self._rates, self._quotas = self._rates.without(part, self._held), self._quotas.without(part, NOTHING)
+
     def reset(self) -> int:
         """Forgets every cell and reservation; returns how many cells there were."""
         cells = self.cells

@@ -11,7 +11,9 @@ import msgspec
 from gateway.errors import Mistake
 from gateway.ledger.chain import Broken, Chain, Link, body_of, chain_at, tombstone
 from gateway.ledger.record import Ruled, Settled, Used, decode
+from gateway.stores.forgetting import ask
 from gateway.stores.segments import Segment, lines, segments, single_writer, take_up, upkeep, write_whole
+from gateway.stores.snapshot import discard
 
 __all__ = ["Break", "Erasure", "Report", "erase", "verify"]
 
@@ -94,7 +96,8 @@ def verify(folder: Path, head: str | None = None) -> Report:
 def erase(folder: Path, account: str) -> Erasure:
     """Puts a tombstone in the place of every row of an account, one segment after the other, each in one step.
 
-    While a gateway writes this ledger its open segment is left alone. Raises Mistake where that can't be done.
+    Snapshots are removed: the next start folds the rows that are left. While a gateway writes this ledger its open
+    segment is left alone, and it is asked to forget the account. Raises Mistake where that can't be done.
     """
     try:
         _listed(folder)
@@ -106,6 +109,8 @@ def erase(folder: Path, account: str) -> Erasure:
                 running = False
             except BlockingIOError:
                 running = True
+                ask(folder, account)
+            discard(folder)
             rows = changed = 0
             found = segments(folder)
             closed = found[:-1] if running else found

@@ -51,6 +51,9 @@ class Bond(ABC):
     def heard(self, account: str, told: bytes, at: int) -> None:  # noqa: B027
         """What another worker remembered of the next member at `at`, µs. Bytes that are nothing change nothing."""
 
+    def forget(self, account: str) -> None:  # noqa: B027
+        """An account is a member no more, and its id is not to be kept."""
+
     def kept(self) -> Any:
         """What has to outlast the process, as plain values that nothing changes any more; None = nothing."""
         return None

@@ -94,6 +94,10 @@ class Balance(Bond):
         self.lag = LAG
         self.told += told[2:]
 
+    def forget(self, account: str) -> None:
+        self.young.pop(account, None)
+        self.old.pop(account, None)
+
     def kept(self) -> Any:
         trails = [{who: bytes(trail) for who, trail in each.items()} for each in (self.young, self.old)]
         return (self.value, self.bin, self.since, self.turned, *trails)

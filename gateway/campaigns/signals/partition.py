@@ -93,6 +93,11 @@ class Partition(Bond):
         for place in range(1, len(told), PROMPT):
             self.all.add(int.from_bytes(told[place : place + PROMPT], "little"), account)
 
+    def forget(self, account: str) -> None:
+        for ask, who in list(self.here.tellers.items()):
+            if account in who:
+                self.here.tellers[ask] = tuple([each for each in who if each != account])
+
     def kept(self) -> Any:
         return (self.here.level, dict(self.here.tellers))
 
