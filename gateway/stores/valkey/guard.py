@@ -86,6 +86,7 @@ class GuardedLimits:
         self._clock = clock
         self._jitter = jitter
         self._beat, self._probe, self._spread = beat, probe, spread
+        self._asked: set[str] = set()  # requests under way that the store has drawn
         self._strikes = 0.0
         self._era = 0  # a failure counts only against the state in which its call began
         self._back = 0  # µs: when the store came up
@@ -103,6 +104,11 @@ class GuardedLimits:
     @property
     def replicas(self) -> int:
         return max(self._floor, self._heard)
+
+    @property
+    def open(self) -> int:
+        """Requests that have drawn, at the store or here, and are not settled."""
+        return len(self._asked) + self._shares.requests
 
     @property
     def leases(self) -> int:
@@ -147,6 +153,8 @@ class GuardedLimits:
                 if self._strikes:
                     self._strikes = max(0.0, self._strikes - FORGIVEN)
                 self._shares.remember(request, draws, drawn, now)
+                if drawn.ok:
+                    self._asked.add(request)
                 return drawn
         self.degraded_draws += 1
         return self._shares.draw(request, draws, now, owner, self.replicas, self._stances())
@@ -168,6 +176,7 @@ class GuardedLimits:
     async def settle(self, request: str, actual: dict[str, int], now: int) -> dict[str, int]:
         """Where the request was drawn. Never waits."""
         if not self._shares.holds(request):
+            self._asked.discard(request)
             self._shares.ended(request)
             return self._shared.settle(request, actual)
         changes = self._shares.settle(request, actual, now, self.replicas)

@@ -89,6 +89,11 @@ class Shares:
     def seeds(self) -> int:
         return len(self._young) + len(self._old)
 
+    @property
+    def requests(self) -> int:
+        """Requests under way that were drawn here."""
+        return len(self._requests)
+
     def holds(self, request: str) -> bool:
         """Whether a request that is under way was drawn here."""
         return request in self._requests
