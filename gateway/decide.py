@@ -109,7 +109,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     limits: tuple[Reading, ...] = ()  # what the limits answered; they were charged unless one refused
     settled: dict[str, int] = {}  # limit id -> actual minus reserved
     store: Store = "memory"  # whose limits answered
-    at: int = 0  # µs: the shared store's own time, by which it drew; 0 = the limits went by the row's
+    at: int = 0  # µs: the shared store's own time, by which it drew; 0 = the limits went by the row's time
     error: str = ""  # low-cardinality type
     pending: bool = False  # the model server works on in the background; its answer was an acknowledgement
     file: str | None = None  # the id that an upload was given

@@ -85,7 +85,7 @@ def outcome(x: Exchange, verdict: Verdict) -> Outcome:
     end = x.end or ("done" if x.finished else "client_abort")
     if end == "client_abort" and x.answer.complete and x.status < 400:
         end = "done"  # OpenAI's client hangs up when it has read `[DONE]`, before the last chunk of the framing
-    folded = None
+    drawn, folded = x.drawn, None
     if x.lines is not None and x.fold is not None and x.route is not None and end == "done":
         sums = x.lines.finish()
         folded = observe_folded(x.route, sums, x.bytes_in, x.fold.features()) if sums is not None else None
@@ -95,8 +95,8 @@ def outcome(x: Exchange, verdict: Verdict) -> Outcome:
         upstream_status=x.upstream_status,
         usage=x.answer.usage,
         limits=x.readings,
-        store=x.drawn.store if x.drawn is not None else "memory",
-        at=x.drawn.at if x.drawn is not None and x.drawn.store == "valkey" else 0,
+        store=drawn.store if drawn is not None else "memory",
+        at=drawn.at if drawn is not None and drawn.store == "valkey" and drawn.at != x.now else 0,
         error=x.error,
         pending=x.answer.finish in BACKGROUND,
         file=safe_name(x.answer.file) if folded is not None else None,
