@@ -242,10 +242,11 @@ class GuardedLimits:
             if self.since:
                 await asyncio.sleep(self._wait * (0.5 + self._jitter() / 2))
                 self._wait = min(2 * self._wait, self._probe[1])
-            elif await _within(
-                self._turned, self._probe[0] if self._missed else self._beat * (0.5 + self._jitter() / 2)
-            ):
-                continue
+            else:  # without an epoch nobody sees that the store lost its memory: a first one is soon asked for again
+                soon = self._missed or not self.epoch
+                wait = self._probe[0] if soon else self._beat * (0.5 + self._jitter() / 2)
+                if await _within(self._turned, wait):
+                    continue
             await self._hello()
 
     async def _hello(self) -> None:

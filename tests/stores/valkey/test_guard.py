@@ -260,6 +260,22 @@ async def test_a_store_that_is_away_at_the_start_comes_later(make: Callable[...,
     }
 
 
+async def test_a_first_heartbeat_that_is_lost_is_soon_said_again(make: Callable[..., Made]) -> None:
+    store = Store()
+    guard, client, log = make(store, beat=3600.0)
+    client.trouble = "timeout"
+    await guard.start()
+    client.trouble = None
+    assert not guard.degraded
+    await eventually(lambda: guard.epoch)
+    store.wipe()
+    client.trouble = "refused"
+    assert (await guard.draw("r", (DAILY,), START)).store == "degraded"
+    client.trouble = None
+    await eventually(lambda: not guard.degraded)
+    assert (guard.lost, log.events) == (1, ["the store is away", "the store lost its state", "the store is back"])
+
+
 async def test_an_idle_gateway_sees_it_too(make: Callable[..., Made]) -> None:
     guard, client, log = make(beat=0.001)
     await guard.start()
