@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.campaigns import Campaign
-from gateway.campaigns.form import habits_of, packed
+from gateway.campaigns.form import Unreadable, habits_of, packed
 from gateway.campaigns.habits import Habits, Part
 from gateway.campaigns.merging import copied
 from gateway.campaigns.recipe import Recipe, number_of
@@ -162,16 +162,17 @@ def forget(campaigns: Campaigns, account: str) -> None:
 
 
 def put_back(campaigns: Campaigns, tables: KeptTables, records: list[KeptRecord]) -> dict[str, int]:
-    """Goes on from what a snapshot has; account -> number of the row up to which its record is.
-
-    Raises ValueError for what is no record.
-    """
+    """Goes on from what a snapshot has; account -> number of the row up to which its record is. Where a record can't be
+    read, nothing is known of its account."""
     room = campaigns._room
     live = {each.number: Recipe.of(each.number, each) for each in tables.recipes}
     made = []
     for each in records:
-        record = habits_of(each.account, each.habits)
-        record.own = habits_of(each.account, each.own) if each.own else None
+        try:
+            record = habits_of(each.account, each.habits)
+            record.own = habits_of(each.account, each.own) if each.own else None
+        except Unreadable:
+            continue
         record.others = tuple(each.others)
         recipe = live.get(each.campaign)
         if recipe is not None:
