@@ -54,7 +54,8 @@ def _ledgers(folder: Path) -> list[Path]:
 def _told(report: Report) -> list[str]:
     broken = report.broken
     lines = ["proven"] if broken is None else [f"{broken.file}:{broken.line}: {broken.why}", "proven up to there:"]
-    lines.append(f"  {report.rows} rows of {report.runs} starts in {report.segments} segments")
+    on = f", {report.resumed} of which went on with what was remembered," if report.resumed else ""
+    lines.append(f"  {report.rows} rows of {report.runs} starts{on} in {report.segments} segments")
     if report.rows:
         lines.append(f"  from {timestamp(report.first_time)} to {timestamp(report.last_time)}")
     if report.begins > 1:

@@ -28,7 +28,7 @@ from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.served import Served
-from gateway.stores.valkey.exchange import Exchange as Gossip
+from gateway.stores.valkey.gossip import Gossip
 from gateway.stores.valkey.guard import GuardedLimits
 from gateway.telemetry import events
 from gateway.telemetry.lines import LineWriter
@@ -121,6 +121,9 @@ class Core:
             watch("gauger_ledger_rows_dropped_total", lambda: ledger.dropped)
             watch("gauger_ledger_bytes_total", lambda: ledger.bytes)
             watch("gauger_ledger_errors_total", lambda: ledger.errors)
+        if (snapshots := self.snapshots) is not None:
+            watch("gauger_snapshots_total", lambda: snapshots.taken)
+            watch("gauger_snapshots_failed_total", lambda: snapshots.failed)
         self.metrics.policy(self.policy.id, self.policy.version, self.policy.digest)
 
     def _watch_store(self) -> None:

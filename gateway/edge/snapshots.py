@@ -51,7 +51,7 @@ class Snapshots:
         self._lost = 0  # rows of the ledger, when it was last looked
         self._rest = REST
         self._writing = threading.Lock()
-        self.taken = 0
+        self.taken = self.failed = 0
         self.stopped = 0.0  # s: the longest that the event loop waited for one
 
     async def run(self) -> None:
@@ -96,6 +96,7 @@ class Snapshots:
         except Outdated:
             return await self.take()
         except Exception:
+            self.failed += 1
             if not self._failing:
                 self._failing = True
                 log.exception("no snapshot could be taken", folder=str(self.folder))

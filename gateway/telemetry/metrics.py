@@ -74,6 +74,8 @@ COUNTED = {
     "gauger_ledger_rows_dropped_total": ("rows that were never written to the ledger's segments", ""),
     "gauger_ledger_bytes_total": ("bytes written to the ledger's segments, before compression", ""),
     "gauger_ledger_errors_total": ("attempts at writing the ledger's segments that failed", ""),
+    "gauger_snapshots_total": ("snapshots of what is remembered", ""),
+    "gauger_snapshots_failed_total": ("snapshots that could not be taken or written", ""),
     "gauger_store_outages_total": ("times that the shared store went away", ""),
     "gauger_store_lost_total": ("times that the shared store came back without its state", ""),
     "gauger_store_errors_total": ("calls of the shared store that failed", "kind"),
