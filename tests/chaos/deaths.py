@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from tests.chaos.callers import Ask, admitted
-from tests.chaos.host import LEASE
+from tests.chaos.host import LEASE, account_of
 from tests.chaos.scenes import SLOTS, Stage
 
 __all__ = ["DEATH_SCENES"]
@@ -13,7 +13,6 @@ __all__ = ["DEATH_SCENES"]
 MANY = 400  # quota of the plan `many`
 READING = "hour.requests"
 REMEMBERED = 12  # requests of an account before its worker dies
-RENEWED = 30.0  # s between renewals of a lease
 
 
 async def worker(stage: Stage) -> None:
@@ -35,7 +34,7 @@ async def worker(stage: Stage) -> None:
     stage.ms("ms from the kill to the worker's next answer", next_one.ended - kill.at)
     refused = await callers.ask(live, host.own[1])
     stage.claim(refused.status == 429, f"a slot of a dead worker was free at once: {refused.status}")
-    ends = _deadlines(stage)
+    ends = _deadlines(stage, live)
     stage.claim(len(ends) == SLOTS, f"{len(ends)} leases are held for a dead worker's {SLOTS} streams")
     stage.claim(max(ends, default=0.0) <= kill.at + LEASE + 1, "a lease outlasts its deadline")
     if stage.patient:
@@ -140,11 +139,11 @@ async def _granted(stage: Stage, key: str) -> Ask | None:
     return ask if ask.status == 200 else None
 
 
-def _deadlines(stage: Stage) -> list[float]:
-    """Of all leases that the store holds, s of the wall."""
+def _deadlines(stage: Stage, key: str) -> list[float]:
+    """Of the leases that the store holds of an account, s of the wall."""
     ask = stage.host.server.ask
-    keys = [key.decode() for key in ask("KEYS", "gauger:*live*") if ask("TYPE", key.decode()) == b"zset"]
-    return [float(score) / 1e6 for key in keys for score in ask("ZRANGE", key, 0, -1, "WITHSCORES")[1::2]]
+    cells = [cell.decode() for cell in ask("KEYS", f"gauger:*{account_of(key)}}}l|*")]
+    return [float(score) / 1e6 for cell in cells for score in ask("ZRANGE", cell, 0, -1, "WITHSCORES")[1::2]]
 
 
 def _odd(stage: Stage, asks: Sequence[Ask]) -> None:

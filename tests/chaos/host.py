@@ -27,7 +27,7 @@ from tests.chaos.way import Way
 from tests.cli.process import ROOT, Served
 from tests.stores.valkey.servers import Server
 
-__all__ = ["LEASE", "Host", "Kill", "hosted"]
+__all__ = ["LEASE", "Host", "Kill", "account_of", "hosted"]
 
 PATIENCE = 40.0  # s for whatever has to come
 LEASE = 90.0  # s: the least that a policy may say
@@ -166,8 +166,9 @@ class Host:
             await asyncio.sleep(0.02)
 
     async def _all_up(self) -> bool:
-        ready = await self.ready()
-        return len(ready.get("workers", ())) == self.workers and all(each["ready"] for each in ready["workers"])
+        """Every worker serves, and has heard of the store."""
+        workers = (await self.ready()).get("workers", ())
+        return len(workers) == self.workers and all(each["ready"] and each["store"]["epoch"] for each in workers)
 
     async def up(self) -> None:
         await self.until(self._all_up, "the workers are up")
@@ -296,7 +297,12 @@ def _ended(pid: int) -> bool:
 
 
 def _key(plan: str, number: int) -> str:
-    return f"sk-chaos-{plan}-{number:03d}"
+    return f"sk-chaos-{plan}-{number}"
+
+
+def account_of(key: str) -> str:
+    """Whose key it is."""
+    return key.removeprefix("sk-chaos-")
 
 
 def write_rules(folder: Path, accounts: int) -> None:
@@ -309,8 +315,9 @@ def write_rules(folder: Path, accounts: int) -> None:
     lines = ["accounts:"]
     for plan in (*PLANS, "free"):
         for number in range(accounts):
-            digest = key_digest(pepper, _key(plan, number).encode())
-            lines.append(f"  - {{id: {plan}-{number}, plan: {plan}, created: 2026-01-01, keys: [{digest}]}}")
+            key = _key(plan, number)
+            digest = key_digest(pepper, key.encode())
+            lines.append(f"  - {{id: {account_of(key)}, plan: {plan}, created: 2026-01-01, keys: [{digest}]}}")
     (folder / "accounts.yaml").write_text("\n".join(lines) + "\n")
 
 
