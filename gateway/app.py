@@ -34,8 +34,7 @@ from gateway.stores.journal import Journal
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.segment_writer import SegmentWriter
 from gateway.stores.valkey.client import connect
-from gateway.stores.valkey.exchange import MOST, worker_of
-from gateway.stores.valkey.exchange import Exchange as Gossip
+from gateway.stores.valkey.gossip import MOST, Gossip, worker_of
 from gateway.stores.valkey.guard import GuardedLimits
 from gateway.stores.valkey.remote import RemoteLimits
 from gateway.stores.valkey.slices import SlicedLimits
@@ -147,6 +146,7 @@ def build_core(
     pepper, tag_key, trusted = load_pepper(settings), _tag_key(settings), networks(settings.trusted_proxies)
     ledger, clock = _ledger(settings), clock or Clock()
     begun = start(settings, policy, pepper.id, service, clock.now())
+    clock.not_before(begun.row.now)
     core = Core(
         policy=policy,
         directory=directory,

@@ -24,6 +24,7 @@ from gateway.ledger.record import ENGINE, Adopted, Gap, Opened, Resumed, Settled
 from gateway.ledger.replay import Replay
 from gateway.policy.model import Policy
 from gateway.settings import Settings
+from gateway.signals import DAY
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.kept import LAYOUT, Kept
 from gateway.stores.memory import MemoryLimits
@@ -37,7 +38,8 @@ from gateway.telemetry import events
 __all__ = ["Start", "start"]
 
 log = events.get("restore")
-REBUILT = 4_294_967_296  # bytes of rows that are folded at most where no snapshot is of use: some two minutes
+REBUILT = 2_147_483_648  # bytes of rows that are folded at most where no snapshot is of use: a minute or two
+FUTURE = DAY  # µs: what is further ahead of the clock was written by a wrong one, or is read by one
 
 
 class Start(NamedTuple):
@@ -167,6 +169,7 @@ class _Search:
         linking.fold = replay
         served = kept.served if kept is not None else Served(self.settings.served_memory)
         folded, pepper, known, whole = 0, "" if kept is not None else self.pepper, kept is None, kept is not None
+        latest = header.now if header is not None else 0
         for link in tail:
             if link.kind not in ("row", "erased"):
                 continue
@@ -175,6 +178,7 @@ class _Search:
             if not known:
                 continue
             folded += 1
+            latest = max(latest, row.now)
             if isinstance(row, Opened | Resumed):
                 pepper = row.pepper
             if isinstance(row, Opened):
@@ -186,9 +190,11 @@ class _Search:
             raise _Foreign(f"it is of pepper {pepper}, and {self.nothing.pepper} is in force")
         if not folded and kept is None:
             raise Broken("there are no rows in it")
+        if latest > self.nothing.now + FUTURE:
+            raise Broken(f"its last row is {(latest - self.nothing.now) // 1_000_000} s ahead of the clock")
         row = Resumed(
             replay.seq + 1,
-            self.nothing.now,
+            max(latest, self.nothing.now),
             self.nothing.version,
             self.nothing.instance,
             self.nothing.pepper,

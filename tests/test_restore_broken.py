@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,11 +14,13 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
+from gateway import app
 from gateway.edge import effects
+from gateway.edge.clock import Clock
 from gateway.ledger.chain import body_of, chain_at
 from gateway.ledger.record import ENGINE, Opened, Resumed
 from gateway.stores.proof import verify
-from gateway.stores.segments import segments
+from gateway.stores.segments import read_rows, segments
 from gateway.stores.snapshot import discard, opened, publish, snapshots, write
 from tests import rig
 from tests.restarts import Restarts, header_of, made, resumed
@@ -150,3 +153,17 @@ async def test_damage_in_a_segment_leaves_out_what_is_behind_it(restarts: Restar
     assert isinstance(begun.row, Resumed)
     assert begun.row.snapshot == new.seq
     assert begun.event("restored")[0]["damage"]
+
+
+@pytest.mark.parametrize("behind, kept", [(3600, True), (3 * 86_400, False)])
+async def test_a_clock_that_is_behind_the_ledger(
+    restarts: Restarts, monkeypatch: pytest.MonkeyPatch, behind: int, kept: bool
+) -> None:
+    """Time goes on from the last row, if it is not too far off to be believed."""
+    last = list(read_rows(restarts.led))[-1].now
+    monkeypatch.setattr(app, "Clock", lambda: Clock(lambda: time.time_ns() - behind * 1_000_000_000))
+    begun = await restarts()
+    assert isinstance(begun.row, Resumed if kept else Opened)
+    assert (begun.row.now >= last, begun.core.clock.now() >= last) == (kept, kept)
+    if not kept:
+        assert "ahead of the clock" in begun.event("not restored")[0]["why"]

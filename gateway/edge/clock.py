@@ -27,6 +27,12 @@ class Clock:
         self._ahead = 0  # ns that are to be taken off, at `SLEW` of the time since then
         self.skew = 0.0  # seconds that the wall clock is ahead of ours, at the last look
 
+    def not_before(self, now: int) -> None:
+        """Goes on from `now`, in µs, where that is later: what it is ahead of the wall is taken off as after a step."""
+        ahead = now * 1000 - (self._base + self._monotonic() - self._since)
+        if ahead > 0:
+            self._base, self._ahead = self._base + ahead, self._ahead + ahead
+
     def now(self) -> int:
         ticks = self._monotonic()
         elapsed = ticks - self._since

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Snapshots"]
 
 log = events.get("snapshots")
-PATIENCE = 30.0  # s for the ledger to write the rows before it
+PATIENCE = 5.0  # s for the ledger to write the rows before it
 LOOK = 5.0  # s between two looks at who was erased, and whether rows were lost
 RECORDS = 128  # records of campaigns that are copied between two turns of the loop, some 0.3 ms
 REST = 0.001  # s that a thread gives others after each piece

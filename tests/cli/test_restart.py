@@ -134,8 +134,12 @@ async def test_kill_9_under_load_loses_no_more_than_what_was_under_way(
     assert sum(isinstance(row, Resumed) for row in rows) == kills
     known = next(row for row in rows if isinstance(row, Ruled) and row.facts.seen.model == "new")
     assert known.verdict.effects.tags == ("busy",)  # what it did before the kills is not forgotten
+    story = run("explain", known.facts.caller.account, "--ledger", str(folder))
+    assert (story.exit_code, "starts of the gateway" in story.output) == (0, False), story.output
     proof = run("verify", str(folder))
-    assert (proof.exit_code, f"of {kills + 1} starts, {kills} of which went on" in proof.output) == (0, True), proof.output
+    assert (proof.exit_code, f"of {kills + 1} starts, {kills} of which went on" in proof.output) == (0, True), (
+        proof.output
+    )
     replay = run("replay", str(folder), "--json", str(tmp_path / "replay.json"))
     assert replay.exit_code == 0, replay.output
     tally = orjson.loads((tmp_path / "replay.json").read_bytes())["tally"]

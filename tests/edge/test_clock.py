@@ -67,3 +67,19 @@ def test_a_clock_that_is_ahead_goes_slower_however_often_it_is_asked() -> None:
         before = now
     assert abs(before * 1000 - hands.wall) < SECOND // 50  # ten seconds on, the second is worked off
     assert abs(clock.skew) < 0.2
+
+
+def test_it_goes_on_from_where_another_was_and_lets_the_wall_catch_up() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    later = 1_800_000_000_000_000 + 60 * 1_000_000
+    clock.not_before(later)
+    assert clock.now() == later
+    clock.not_before(later - 5)
+    assert clock.now() == later
+    hands.pass_(10 * SECOND)
+    assert clock.now() == later + 9_000_000  # ten seconds passed, one was worked off
+    for _ in range(700):
+        hands.pass_(SECOND)
+        clock.now()
+    assert clock.now() == hands.wall // 1000
