@@ -9,7 +9,7 @@ import pytest
 
 from gateway.campaigns.tables import Campaigns
 from gateway.stores.valkey.client import Client, connect
-from gateway.stores.valkey.exchange import BATCH, Exchange, worker_of
+from gateway.stores.valkey.gossip import BATCH, Gossip, worker_of
 from tests.campaigns.worlds import DAY, HOUR, WEEK, World, names
 from tests.stores.valkey.servers import Server
 
@@ -34,7 +34,7 @@ class Worker(World):
     def __init__(self, client: Client, pepper: str = PEPPER, **more: Any) -> None:
         super().__init__()
         self.log = Log()
-        self.exchange = Exchange(self.tables, client, pepper, clock=lambda: self.now, log=self.log, **more)
+        self.exchange = Gossip(self.tables, client, pepper, clock=lambda: self.now, log=self.log, **more)
 
     def accounts(self) -> list[str]:
         return sorted(record.account for record in self.tables.records())

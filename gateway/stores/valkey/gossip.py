@@ -33,7 +33,7 @@ from gateway.signals import DAY, WEEK
 from gateway.stores.segment_writer import SILENCE, Log
 from gateway.stores.valkey.client import Script
 
-__all__ = ["EVERY", "MOST", "Exchange", "worker_of"]
+__all__ = ["EVERY", "MOST", "Gossip", "worker_of"]
 
 EVERY = 2.0  # s
 BATCH = 128  # records a call, each way
@@ -101,7 +101,7 @@ class Runs(Protocol):
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any: ...
 
 
-class Exchange:
+class Gossip:
     """Has the tables of this process and those of others agree. `clock` gives the time in µs."""
 
     def __init__(
