@@ -20,6 +20,7 @@ BURST = 20
 RATE = 20.0  # requests a second of the plan `pace`
 SLOTS = 6
 FEW = 10  # requests before the store breaks
+TRIES = 3  # at having them all answered by the store
 
 
 @dataclass
@@ -62,16 +63,26 @@ class Stage:
     def ms(self, name: str, seconds: float) -> None:
         self.figures[name] = round(1000 * seconds, 1)
 
-    async def warm(self, key: str, count: int = FEW) -> list[int]:
-        """So many requests, one after the other, a worker in turn; units that the store had given when each worker
-        last heard of it."""
-        host, heard = self.host, [0] * self.host.workers
-        for at in range(count):
-            worker = at % host.workers
-            ask = await self.callers.ask(key, host.own[worker])
-            self.claim(ask.status == 200, f"a first request was answered {ask.status} {ask.code}{ask.error}")
-            heard[worker] = at + 1
-        return heard
+    async def warm(self) -> tuple[str, list[int]]:
+        """A key that has asked a few times, a worker in turn, and how many units each worker has heard of.
+
+        Where the machine is so busy that the store did not answer in time, another key asks.
+        """
+        host = self.host
+        for _ in range(TRIES):
+            key, heard, asks = host.key("requests"), [0] * host.workers, list[Ask]()
+            for at in range(FEW):
+                worker = at % host.workers
+                asks.append(await self.callers.ask(key, host.own[worker]))
+                heard[worker] = at + 1
+            records = await self.of(asks)
+            if all(record.store == "valkey" for record in records):
+                self.claim(admitted(asks) == FEW, f"first requests were answered {[ask.status for ask in asks]}")
+                return key, heard
+            late = [(record.worker, record.draw) for record in records if record.store != "valkey"]
+            self.figures.setdefault("not the store's (worker, µs)", []).append(late)
+            await host.settled()
+        raise AssertionError("the store does not answer, and nothing is wrong with it")
 
     async def shares(self, heard: Sequence[int], quota: int = QUOTA) -> tuple[int, int]:
         """Of a quota, while the store is away: what all workers together grant by themselves, and what they take for
@@ -142,8 +153,8 @@ async def exact(stage: Stage) -> None:
 async def lost(stage: Stage) -> None:
     """The store is killed, and comes back empty."""
     host, callers = stage.host, stage.callers
-    key, closed, open_ = host.key("requests"), host.key("closed"), host.key("open")
-    heard = await stage.warm(key)
+    closed, open_ = host.key("closed"), host.key("open")
+    key, heard = await stage.warm()
     before = [await callers.ask(closed, port) for port in host.own]
     stop = asyncio.Event()
     steady = stage.start(callers.steadily([open_], host.own, stop.is_set))
@@ -182,8 +193,8 @@ async def frozen(stage: Stage) -> None:
     at most the quota and all shares.
     """
     host, callers = stage.host, stage.callers
-    key, busy = host.key("requests"), host.key("requests")
-    heard = await stage.warm(key)
+    busy = host.key("requests")
+    key, heard = await stage.warm()
     stop = asyncio.Event()
     steady = stage.start(callers.steadily([busy], host.own, stop.is_set))
     await asyncio.sleep(0.1)
@@ -249,8 +260,8 @@ async def _exactly_left(
     a unit of `burst` may be missing for each draw whose answer did not come in time, until it has drained.
     """
     host, callers = stage.host, stage.callers
-    requests, tokens, burst, live, open_ = (host.key(plan) for plan in ("requests", "tokens", "burst", "live", "open"))
-    heard = await stage.warm(requests)
+    tokens, burst, live, open_ = (host.key(plan) for plan in ("tokens", "burst", "live", "open"))
+    requests, heard = await stage.warm()
     stop = asyncio.Event()
     steady = stage.start(callers.steadily([open_], host.own, stop.is_set))
     held = stage.start(callers.hammer(live, host.own, clients=SLOTS, times=1, chunks=30, tokens=30))
