@@ -128,7 +128,6 @@ class Snapshots:
         limits = core.limits.held() if isinstance(core.limits, MemoryLimits) else None
         cells = core.limits.cells if limits is not None else 0
         linked = take(campaigns) if campaigns is not None else None
-        served = core.served.held()
         rows: list[Ruled | Adopted] = [*core.journal.adopted, *core.journal.open.values()]
         seq, now = core.journal.seq, core.clock.now()
         place_of = core.ledger.place()
@@ -140,6 +139,11 @@ class Snapshots:
                 await asyncio.sleep(0)
             if campaigns is not None:
                 campaigns.still = False
+        served = []
+        for part in core.served.parts():
+            served.append(part)
+            await asyncio.sleep(0)
+        clock = core.served.clock
         async with asyncio.timeout(PATIENCE):
             place = await asyncio.wrap_future(place_of)
         header = Header(
@@ -164,7 +168,7 @@ class Snapshots:
             account_pieces(accounts),
             limit_pieces(limits) if limits is not None else (),
             campaign_pieces(linked.tables, records) if linked is not None else (),
-            served_pieces(*served),
+            served_pieces(clock, served),
         )
         path = await asyncio.to_thread(self._write, header, pieces)
         self.taken += 1

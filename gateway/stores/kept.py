@@ -36,7 +36,6 @@ __all__ = ["LAYOUT", "Kept", "account_pieces", "campaign_pieces", "limit_pieces"
 T = TypeVar("T")
 ACCOUNTS, LASTING, RATES, QUOTAS, OPEN, ROWS = b"A", b"L", b"R", b"Q", b"O", b"J"
 HABITS, TABLES, TAGS, MARKS, SERVED = b"H", b"C", b"T", b"M", b"S"
-BYTES = 262_144  # of a table
 PIECE = 64  # accounts
 CELLS = 1024
 SHORT = 64  # bits of a quota's cell below the end of its window
@@ -125,12 +124,12 @@ def campaign_pieces(tables: KeptTables, copies: Iterable[Copy]) -> Iterator[byte
     yield TABLES + _WRITE.encode(tables)
 
 
-def served_pieces(hour: int, evicted: int, tags: bytes, marks: bytes) -> Iterator[bytes]:
+def served_pieces(clock: tuple[int, int], parts: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
     """The table of answers that were served."""
-    for kind, data in ((TAGS, tags), (MARKS, marks)):
-        for at in range(0, len(data), BYTES):
-            yield kind + data[at : at + BYTES]
-    yield SERVED + _WRITE.encode((hour, evicted))
+    for tags, marks in parts:
+        yield TAGS + tags
+        yield MARKS + marks
+    yield SERVED + _WRITE.encode(clock)
 
 
 class Kept:

@@ -23,7 +23,7 @@ Hours are of the events' clock: a piece is known for 24 to 25 hours after it was
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from gateway.observe import Observation
 
@@ -38,6 +38,7 @@ PLACE = TAG + 2
 TAGS = 0xFFFFFF  # different ones; 0 is none of them
 CLOCK = 0x1FFF  # hours, modulo
 COMMON = 7  # answers and answered prompts: a sentence in so many is everybody's, and coming back says nothing
+PART = 8192  # rows that are copied at once
 RING = 32  # hours whose pieces are counted apart
 
 
@@ -53,9 +54,20 @@ class Served:
         self.pieces = 0  # that are known
         self.evicted = 0  # known ones that a full row lost
 
-    def held(self) -> tuple[int, int, bytes, bytes]:
-        """All of it at this moment, in about 0.3 ms: hour, evicted, the bytes of tags and of marks."""
-        return self._hour, self.evicted, bytes(self._tags), bytes(self._marks)
+    @property
+    def clock(self) -> tuple[int, int]:
+        """The hour, and how many pieces were evicted."""
+        return self._hour, self.evicted
+
+    def parts(self) -> Iterator[tuple[bytes, bytes]]:
+        """The bytes of tags and of marks, some rows at a time, each as it is when it is asked for: 0.3 ms each."""
+        marks = self._marks.cast("B")
+        for row in range(0, self._rows, PART):
+            places = slice(row * PLACES, (row + PART) * PLACES)
+            yield (
+                bytes(memoryview(self._tags)[places.start * TAG : places.stop * TAG]),
+                bytes(marks[places.start * 2 : places.stop * 2]),
+            )
 
     def hold(self, hour: int, evicted: int, tags: bytes, marks: bytes) -> bool:
         """Goes on from what another process held; False where its table had another size, and nothing is changed."""
