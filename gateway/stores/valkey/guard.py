@@ -267,6 +267,8 @@ class GuardedLimits:
         self._learn(hello)
         if self.since:
             self._up()
+        else:  # a draw that the store didn't answer, refused or still under way, owes without an outage
+            self._tell_soon()
 
     def _learn(self, hello: Hello) -> None:
         """A store that has just come back hasn't heard of everybody yet: until then fewer processes don't count."""

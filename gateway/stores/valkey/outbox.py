@@ -6,6 +6,7 @@ Every script that goes through here does nothing the second time, so a message w
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import random
 from typing import NamedTuple
 
@@ -50,10 +51,10 @@ class Outbox:
         self._pause = pause
         self._jitter = jitter
         self._waiting: deque[Message] = deque()
-        self._sending: set[asyncio.Task[bool]] = set()
+        self._sending: set[asyncio.Task[Down | None]] = set()
         self._retrying: asyncio.Task[None] | None = None
         self._trying = 0
-        self._full = False
+        self._full = self._refused = False  # said already
 
     def __len__(self) -> int:
         """Messages that have not arrived yet, as far as is known."""
@@ -66,7 +67,7 @@ class Outbox:
             return
         task = asyncio.get_running_loop().create_task(self._send(message))
         self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(partial(self._sent, message))
 
     async def aclose(self, seconds: float = 1.0) -> None:
         """Waits for what is under way and tries once more to send the rest, within a bound; what is left is dropped."""
@@ -102,20 +103,32 @@ class Outbox:
         if self._retrying is None or self._retrying.done():
             self._retrying = asyncio.get_running_loop().create_task(self._retry())
 
-    async def _send(self, message: Message) -> bool:
-        """Whether the store is there. A message that is to be sent again waits."""
+    def _sent(self, message: Message, task: asyncio.Task[Down | None]) -> None:
+        """In one turn a message stops being under way and waits again, where it has to: it counts as one throughout."""
+        self._sending.discard(task)
+        if not task.cancelled():
+            self._heed(message, task.result())
+
+    async def _send(self, message: Message) -> Down | None:
+        """Why it has not arrived, if it hasn't."""
         try:
             await self._client.run(*message)
         except StoreDown as down:
-            if down.kind in LASTING:
-                self._wait(message)
-            else:
-                self.dropped += 1
+            if down.kind not in LASTING and not self._refused:
+                self._refused = True
                 self._log.error("the store refuses what it is told", error=str(down))
-            return False
-        return True
+            return down.kind
+        self._refused = False
+        return None
+
+    def _heed(self, message: Message, down: Down | None) -> None:
+        if down in LASTING:
+            self._wait(message)
+        elif down is not None:
+            self.dropped += 1
 
     async def _batch(self, size: int) -> bool:
+        """Whether all of so many that waited have arrived."""
         messages = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
         self._trying = len(messages)
         try:
@@ -125,7 +138,9 @@ class Outbox:
             raise
         finally:
             self._trying = 0
-        return all(answers)
+        for message, down in zip(messages, answers, strict=True):
+            self._heed(message, down)
+        return not any(answers)
 
     async def _retry(self) -> None:
         """One message asks whether the store is back; then the others follow."""

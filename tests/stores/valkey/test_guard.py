@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import Down
 from gateway.quotas import Draw
@@ -274,6 +275,17 @@ async def test_a_first_heartbeat_that_is_lost_is_soon_said_again(make: Callable[
     client.trouble = None
     await eventually(lambda: not guard.degraded)
     assert (guard.lost, log.events) == (1, ["the store is away", "the store lost its state", "the store is back"])
+
+
+async def test_one_call_that_is_lost_leaves_nothing_untold(make: Callable[..., Made]) -> None:
+    guard, client, log = make(beat=0.001)
+    client.trouble = "timeout"
+    drawn = await guard.draw("r", (DAILY, replace(RATE, cost=61)), START)
+    client.trouble = None
+    assert (drawn.ok, drawn.store) == (False, "degraded")
+    assert (await guard.draw("s", (DAILY,), START)).ok
+    await eventually(lambda: guard.detail()["untold_cells"] == 0)
+    assert (guard.degraded, log.events) == (False, [])
 
 
 async def test_an_idle_gateway_sees_it_too(make: Callable[..., Made]) -> None:
