@@ -1,6 +1,9 @@
 """Shell. A ledger's folder, looked through by bytes for the rows of a request, an account or a campaign."""
 
 from collections.abc import Callable, Iterator
+from heapq import merge
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +44,7 @@ class Searched:
         self.lines = 0
         self.files = 0
         self.erased = 0
+        self._ledgers = [list(each) for _, each in groupby(self.sources, lambda each: each.path and each.path.parent)]
 
     def said(self) -> str:
         return f"{self.lines:,} lines of {self.files:,} segments"
@@ -55,9 +59,11 @@ class Searched:
         return found._replace(adopted=earlier or self.adopted(found.ruled.policy, self.sources[at + 1 :]))
 
     def account(self, account: str) -> Iterator[Row]:
-        """The rows that hold an account's id, and those that change what is remembered or what judges."""
-        needle = b'"account":' + msgspec.json.encode(account)
-        return self._rows(lambda line: needle in line)
+        """The rows that hold an account's id, and those that change what is remembered or what judges.
+
+        Of several workers' ledgers they come in the order of their times.
+        """
+        return self._merged(_of(account))
 
     def campaign(self, campaign: str, waits_for: Callable[[str], bool]) -> Iterator[Row]:
         """The same of the requests that were judged with a campaign. Of ends there are those that are waited for."""
@@ -69,11 +75,13 @@ class Searched:
             begin = line.find(REQUEST, ROW) + len(REQUEST)
             return waits_for(line[begin : line.find(b'"', begin)].decode("ascii", "replace"))
 
-        return self._rows(wanted)
+        return self._merged(wanted)
 
     def before(self, ruled: Ruled) -> Iterator[Row]:
-        """The rows of an account and the starts of processes, up to a request."""
-        for row in self.account(ruled.facts.caller.account):
+        """The rows of an account and the starts of its process, up to a request. Other workers' are no part of it."""
+        wanted = _of(ruled.facts.caller.account)
+        mine = next((each for each in self._ledgers if self._search(ruled.request, each) is not None), [])
+        for row in self._rows(wanted, mine):
             yield row
             if isinstance(row, Ruled) and row.request == ruled.request:
                 return
@@ -106,9 +114,12 @@ class Searched:
                 self.erased += 1
         return Found(ruled, None, adopted.get(ruled.policy)) if ruled is not None else None
 
-    def _rows(self, wanted: Callable[[bytes], bool]) -> Iterator[Row]:
+    def _merged(self, wanted: Callable[[bytes], bool]) -> Iterator[Row]:
         self.lines = self.files = self.erased = 0
-        for source, number, line in self._counted(self.sources):
+        return merge(*(self._rows(wanted, each) for each in self._ledgers), key=attrgetter("now"))
+
+    def _rows(self, wanted: Callable[[bytes], bool], sources: list[Source]) -> Iterator[Row]:
+        for source, number, line in self._counted(sources):
             if wanted(line) or line.startswith((OPENED, ADOPTED, GAP), ROW) or line.startswith(ERASED, BARE_ROW):
                 row = self._decoded(source, number, line)
                 if row is not None:
@@ -158,3 +169,8 @@ class Searched:
             except (msgspec.DecodeError, UnicodeDecodeError):
                 return 0
         return 0
+
+
+def _of(account: str) -> Callable[[bytes], bool]:
+    needle = b'"account":' + msgspec.json.encode(account)
+    return lambda line: needle in line

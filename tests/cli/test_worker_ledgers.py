@@ -4,14 +4,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import Result
 
+from gateway.cli.searching import Searched
 from gateway.cli.sources import expand
 from gateway.errors import Mistake
-from gateway.ledger.record import Ruled
+from gateway.ledger.line import timestamp
+from gateway.ledger.record import Opened, Row, Ruled, Settled
 from gateway.stores.segments import ledgers, read_rows, segments
-from tests.stores.ledgers import rows, write
+from tests.stores.ledgers import NOW, rows, write
 
 Run = Callable[..., Result]
 
@@ -67,3 +70,40 @@ def test_an_account_is_erased_from_all_of_them(run: Run, folder: Path) -> None:
     for each in ledgers(folder):
         assert all(row.facts.caller.account != account for row in read_rows(each) if isinstance(row, Ruled))
     assert run("verify", str(folder)).exit_code == 0
+
+
+def at_times(worker: int, step: int) -> list[Row]:
+    """Requests of a worker, in turn with those of the other."""
+    made: list[Row] = []
+    for row in rows(12):
+        changed = msgspec.structs.replace(row, now=NOW + row.seq * 10 + step)
+        if isinstance(changed, Ruled | Settled):
+            changed = msgspec.structs.replace(changed, request=f"{changed.request}-{worker}")
+        made.append(changed)
+    return made
+
+
+def test_an_account_s_story_is_told_in_the_order_of_time(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "worker-0", at_times(0, 5))
+    write(tmp_path / "worker-1", at_times(1, 0))
+    result = run("explain", "account", "a0", "--ledger", str(tmp_path), "--json")
+    story = json.loads(result.stdout)
+    assert (story["requests"], story["starts"]) == (4, 0)
+    times = [
+        row.now
+        for row in (*at_times(0, 5), *at_times(1, 0))
+        if isinstance(row, Ruled) and row.facts.caller.account == "a0"
+    ]
+    assert (story["first"], story["last"]) == (timestamp(min(times)), timestamp(max(times)))
+    told = [row.now for row in Searched(tmp_path).account("a0")]
+    assert told == sorted(told) and len(told) == 2 + 2 * 4
+
+
+def test_what_a_worker_knew_of_an_account_is_in_its_own_ledger(tmp_path: Path) -> None:
+    write(tmp_path / "worker-0", at_times(0, 5))
+    write(tmp_path / "worker-1", at_times(1, 0))
+    asked = [row for row in at_times(1, 0) if isinstance(row, Ruled) and row.facts.caller.account == "a0"][-1]
+    before = list(Searched(tmp_path).before(asked))
+    assert before[-1] == asked
+    assert [row.request for row in before if isinstance(row, Ruled)] == ["R2-1", "R8-1"]
+    assert sum(isinstance(row, Opened) for row in before) == 1
