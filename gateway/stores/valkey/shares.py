@@ -143,6 +143,10 @@ class Shares:
             stance, reading = stances.get(draw.limit, "local"), None
             if stance != "local":
                 reading = _reading(draw, stance)
+                if (
+                    draw.kind != "lease"
+                ):  # nothing is used of it here; a store that lost its memory is told what it said
+                    self._touch(draw, share_of(draw, replicas), owner, replicas)
                 if stance == "closed" and not draw.shadow:
                     closed = closed or draw.limit
             else:

@@ -177,6 +177,16 @@ def test_a_store_that_lost_its_memory_is_told_of_the_seeds_as_well() -> None:
     assert owed(made, lost=True) == {"rate|a": 9, "daily|a": 20}  # a fourth of what it had said, and what was drawn
 
 
+@pytest.mark.parametrize("stance", ["open", "closed"])
+def test_it_is_told_of_limits_too_that_no_share_is_granted_of(stance: Stance) -> None:
+    made = Shares(MemoryLimits())
+    remember(made, DAILY, left=20, reset=DAY)
+    draw(made, "1", (DAILY,), daily=stance)
+    assert list(made.owed(START, lost=False)) == []
+    draw(made, "2", (DAILY,), daily=stance)
+    assert [each.units for each in made.owed(START, lost=True)] == [20]
+
+
 def test_an_end_after_the_store_was_told_owes_the_overrun_alone() -> None:
     made = Shares(MemoryLimits())
     draw(made, "r", (rate(4), DAILY))
