@@ -43,7 +43,7 @@ from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracer
 
-__all__ = ["VENDORS", "Gate", "Relay", "build_core", "upstreams_of"]
+__all__ = ["VENDORS", "Gate", "Relay", "build_core", "service_of", "upstreams_of"]
 
 VENDORS: tuple[Vendor, ...] = ("openai", "anthropic", "gemini")
 FACTS_SHARE = 4_000  # bytes of an embedded store for each record of an account: a quarter of it is theirs
@@ -135,7 +135,7 @@ def build_core(
     policy, directory = rules or read_rules(settings)
     lines = LineWriter(stream or sys.stdout.buffer, capacity=settings.log_queue)
     metrics = Metrics()
-    service = Service("gauger", __version__, settings.service_instance or f"{socket.gethostname()}:{settings.port}")
+    service = service_of(settings)
     admission = Admission(
         max_inflight=settings.max_inflight,
         max_body=settings.max_body,
@@ -181,6 +181,11 @@ def build_core(
     # The form parser logs what it stumbles over, byte by byte; the model server tells the caller what is wrong.
     logging.getLogger("python_multipart").disabled = True
     return core
+
+
+def service_of(settings: Settings) -> Service:
+    """By what name records and events of this process go."""
+    return Service("gauger", __version__, settings.service_instance or f"{socket.gethostname()}:{settings.port}")
 
 
 def _share(core: Core, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.adopt import read_rules, rule_files
-from gateway.app import Gate, Relay, build_core
+from gateway.app import Gate, Relay, build_core, service_of
 from gateway.edge.core import Core
 from gateway.edge.finish import refused_below
 from gateway.edge.ops import operator_app
@@ -61,9 +61,9 @@ async def opened(settings: Settings, upstream: str | None, sockets: Sequence[soc
     async with AsyncExitStack() as stack:
         for sock in sockets:
             stack.callback(sock.close)
+        events.configure(settings.log_level, service=service_of(settings))  # what a start says bears the name, too
         core = build_core(settings, rules=read_rules(settings))
         stack.push_async_callback(core.aclose)
-        events.configure(settings.log_level, service=core.service)
         relay = Relay(upstream, settings)
         stack.push_async_callback(relay.aclose)
         core.watch_upstreams(relay.upstreams.values())

@@ -119,6 +119,7 @@ async def test_kill_9_under_load_loses_no_more_than_what_was_under_way(
             path.unlink()
     with serving(tmp_path, *given, GAUGER_SNAPSHOT_INTERVAL=interval) as served:
         said = orjson.loads(served.hear('"event":"restored"').string)
+        assert said["service"]["instance"]
         assert (said["snapshot"] > 0) == (interval != "0")
         assert (said["open"] >= 2, said["rows"] > 0) == (True, True)
         assert "differences" not in said
