@@ -315,14 +315,20 @@ def _ended(outcome: Outcome, used: Usage) -> Ended:
     return Ended(ok, outcome.end == "refused", outcome.status, used.input, used.output, used.reasoning, full)
 
 
-def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome) -> dict[str, int]:
-    """What each limit's draw really cost: limit id -> units. A limit that isn't named stays as drawn."""
+def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, *, proven: bool = True) -> dict[str, int]:
+    """What each limit's draw really cost: limit id -> units. A limit that isn't named stays as drawn.
+
+    `proven`: whether the model server has ever accepted this account. Where it hasn't, and says no again, no quota
+    keeps it: made-up keys leave nothing behind for a day or a month. Their rates are charged, and end by themselves.
+    """
     answered = 200 <= outcome.upstream_status < 500 or outcome.upstream_status == SWITCHED
     ours = outcome.end in ("upstream_error", "timeout", "crash") or outcome.upstream_status >= 500
+    unknown = outcome.upstream_status in (401, 403) and not proven
     costs: dict[str, int] = {}
     for draw in verdict.draws:
         if draw.unit == "requests":
-            if not answered and ours:  # a 4xx stays charged, as OpenAI does; what the upstream broke is given back
+            # A 4xx stays charged, as OpenAI does; what the upstream broke is given back.
+            if (not answered and ours) or (unknown and draw.kind == "quota"):
                 costs[draw.limit] = 0
         elif draw.unit != "concurrent":
             spent = _spent(policy, facts, verdict, outcome, draw)

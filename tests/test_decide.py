@@ -190,6 +190,19 @@ def test_what_an_answer_really_cost(end: End, status: int, usage: Usage, expecte
     assert actual(ALL, facts, verdict_on(CHAT), Outcome(end, status, status, usage)) == expected
 
 
+@pytest.mark.parametrize(
+    ("status", "proven", "kept"), [(401, False, 0), (403, False, 0), (401, True, 1), (404, False, 1)]
+)
+def test_a_key_that_was_never_accepted_leaves_nothing_in_a_quota(status: int, proven: bool, kept: int) -> None:
+    calls = Limit("calls", ("account",), "requests", Rate(500, "requests", "day"), 500, window="calendar")
+    rules = policy(calls, REQUESTS)
+    verdict = verdict_on(CHAT, rules=rules)
+    refused = Outcome("done", status, status)
+    costs = {draw.limit: draw.cost for draw in verdict.draws}
+    costs |= actual(rules, Facts(CALLER, CHAT), verdict, refused, proven=proven)
+    assert costs == {"calls": kept, "requests": 1}
+
+
 def test_a_stream_that_was_left_had_a_prompt_all_the_same() -> None:
     """Its answer is counted, and what it read can only be estimated: no prompt would look like a harvest's gain."""
     state, verdict = judge(ALL, AccountState(), Facts(CALLER, CHAT), NOW)

@@ -240,7 +240,9 @@ class Gate:
         now = core.clock.now()
         finish.remember(core, x, facts.seen, now)
         if x.drawn is not None and x.drawn.ok:
-            settled = await core.limits.settle(x.id, actual(policy, facts, verdict, outcome), now)
+            proven = core.accounts.get(facts.caller.account).proven
+            costs = actual(policy, facts, verdict, outcome, proven=proven)
+            settled = await core.limits.settle(x.id, costs, now)
             outcome = finish.with_settled(outcome, settled)
         reflection = Reflection()
         try:

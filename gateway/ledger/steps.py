@@ -114,7 +114,8 @@ class Steps:
         if request in self._live:
             del self._live[request]
             if costs is None:
-                costs = actual(policy, facts, verdict, outcome)
+                proven = self.accounts.get(facts.caller.account).proven
+                costs = actual(policy, facts, verdict, outcome, proven=proven)
             settled = self.limits.give(request, costs, now)
         return settled, Reflection() if facts.rejected else self._learn(policy, facts, verdict, outcome, now)
 

@@ -345,9 +345,9 @@ class MemoryLimits:
                 if not held.count:
                     del self._held[key]
             elif units is not None and units != draw.cost:
-                packed = self._quotas.values.get(key)
-                if packed is not None:
-                    end = packed >> USED
+                packed = self._quotas.values.get(key, 0)
+                end = packed >> USED
+                if packed & UNITS or (packed and end == draw.window + draw.period):  # a window without a unit is none
                     self._quotas.values[key] = end << USED | settle_quota(end, packed & UNITS, draw, units)
         return changes
 

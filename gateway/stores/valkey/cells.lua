@@ -78,8 +78,9 @@ local function keep_rate(key, cell)
   end
 end
 
+-- A window without a unit in it is none: made-up keys, whose requests cost nothing in the end, leave nothing behind.
 local function keep_quota(key, cell)
-  if cell[1] > now then
+  if cell[1] > now and cell[2] > 0 then
     redis.call('SET', key, cmsgpack.pack(cell), 'PX', ms(cell[1] - now))
   else
     redis.call('DEL', key)

@@ -38,13 +38,16 @@ SILENT = 15_000_000  # µs after which a process that says nothing no longer cou
 UNSURE = frozenset({"timeout", "closed"})  # it may have been done
 
 
-def script(name: str) -> Script:
+def script(name: str, flags: str = "") -> Script:
     """The script of a file, with what all of them share."""
     folder = Path(__file__).parent
-    return Script("\n".join(("#!lua", (folder / "cells.lua").read_text(), (folder / f"{name}.lua").read_text())))
+    return Script(
+        "\n".join((f"#!lua{flags}", (folder / "cells.lua").read_text(), (folder / f"{name}.lua").read_text()))
+    )
 
 
-DRAW, SETTLE, CHARGE, RENEW = map(script, ("draw", "settle", "charge", "renew"))
+DRAW, CHARGE, RENEW = map(script, ("draw", "charge", "renew"))
+SETTLE = script("settle", " flags=allow-oom")  # what ends makes room
 HELLO = Script((Path(__file__).parent / "hello.lua").read_text())
 
 

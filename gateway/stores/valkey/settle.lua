@@ -45,9 +45,10 @@ for _, draw in ipairs(draws) do
       keep_rate(key, cell)
     end
   elseif charged >= 0 then
-    local cell = unpacked(redis.call('GET', key))
-    if cell and draw[7] >= 0 then
-      local reserved, capacity, closes, units = draw[4], draw[5], draw[6], math.max(0, draw[7] - charged)
+    local reserved, capacity, closes = draw[4], draw[5], draw[6]
+    local cell = unpacked(redis.call('GET', key), {closes, 0})
+    if cell[1] > now and draw[7] >= 0 then
+      local units = math.max(0, draw[7] - charged)
       local most = math.max(cell[2], 2 * capacity)
       if cell[1] ~= closes then
         cell[2] = math.min(cell[2] + math.max(0, units - reserved), most)

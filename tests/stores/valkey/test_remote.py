@@ -143,6 +143,37 @@ async def test_a_settle_is_done_once_however_often_it_is_sent(server: Server) ->
         assert await left(other, rate(), lease()) == [870, 2]
 
 
+async def test_a_quota_of_which_nothing_was_used_is_no_key(server: Server) -> None:
+    """Made-up keys would fill the store by the million, each until its day or month is over."""
+    now = time_of(server)
+    async with limits_of(server.uri) as limits:
+        await limits.draw("r", (quota(20, now),), 0, "o")
+        limits.settle("r", {"quota": 0})
+        await limits.draw("nothing", (quota(0, now),), 0, "p")
+        await arrived(limits)
+        assert server.ask("KEYS", "*q|*") == []
+        limits.settle("nothing", {"quota": 50})
+        await arrived(limits)
+        await limits.draw("s", (quota(20, now),), 0, "o")
+        never = Draw("never", "never", "rate", "requests", 1, HOUR, 1, 2)
+        answer = await limits.draw("look", (quota(0, now), never), 0, "p")
+        assert answer.readings[0].left == 950
+
+
+async def test_what_ends_makes_room_in_a_server_that_is_full(server: Server) -> None:
+    async with limits_of(server.uri) as limits:
+        for n in range(20):
+            await limits.draw(str(n), (rate(5, str(n)),), 0, "o")
+        server.ask("CONFIG", "SET", "maxmemory", 1)
+        with pytest.raises(StoreDown, match="memory"):
+            await limits.draw("more", (rate(5),), 0, "o")
+        for n in range(20):
+            limits.settle(str(n), {f"rate-{n}": 0})
+        await arrived(limits)
+        assert server.ask("DBSIZE") == 0
+        server.ask("CONFIG", "SET", "maxmemory", 0)
+
+
 async def test_what_ends_while_the_store_is_away_is_told_when_it_is_back(server: Server) -> None:
     async with Between(server) as way, limits_of(way.uri, 0.1) as limits:
         now = time_of(server)
