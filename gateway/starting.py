@@ -11,9 +11,11 @@ import click
 from gateway import __version__
 from gateway.edge.server import Bounds, listen
 from gateway.settings import Settings
+from gateway.stores.segments import ledgers, segments
+from gateway.stores.valkey.address import shown
 from gateway.telemetry import events
 
-__all__ = ["InForce", "banner", "data_sockets", "is_loopback", "standing_in", "token_of"]
+__all__ = ["InForce", "banner", "data_sockets", "forsaken", "is_loopback", "standing_in", "token_of"]
 
 MODEL = "gpt-4o-mini"
 
@@ -71,15 +73,31 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def forsaken(settings: Settings) -> list[str]:
+    """Ledgers in the folder of these settings that no process goes on with: the number of workers was another one."""
+    if settings.ledger is None:
+        return []
+    several = settings.workers > 1
+    ours = {settings.ledger / f"worker-{n}" for n in range(settings.workers)} if several else {settings.ledger}
+    try:
+        return [str(each) for each in ledgers(settings.ledger) if each not in ours and segments(each)]
+    except OSError:
+        return []  # whoever writes there says what is wrong with it
+
+
 def banner(settings: Settings, upstream: str | None, policy: InForce, url: str, ops_url: str) -> None:
     """What is listening where. For people on a terminal; a line of the log for everybody else.
 
     `upstream` is where requests go, None = one a vendor.
     """
-    log.info("started", url=url, ops_url=ops_url, policy=policy.id, digest=policy.digest, version=__version__)
+    store = "an embedded Valkey" if settings.embedded_valkey else shown(settings.store.get_secret_value())
+    started = {"policy": policy.id, "digest": policy.digest, "version": __version__}
+    log.info("started", url=url, ops_url=ops_url, **started, workers=settings.workers, store=store)
+    if alone := forsaken(settings):
+        hint = "what these remember waits for as many workers as before; no retention reaches them"
+        log.warning("ledgers that no process goes on with", ledgers=alone, hint=hint)
     if settings.upstream is None and not settings.upstreams:
         upstream = f"an embedded stand-in model ({upstream})"
-    shared = f"{settings.workers} that share " + ("an embedded Valkey" if settings.embedded_valkey else "a store")
     show = [
         "",
         f"  Gauger {__version__}",
@@ -87,7 +105,7 @@ def banner(settings: Settings, upstream: str | None, policy: InForce, url: str, 
         f"  upstream  {upstream or ', '.join(sorted(settings.upstreams.values()))}",
         f"  policy    {settings.policy or 'policies/default.yaml'} ({policy.id}, {policy.digest})"
         + ("" if settings.enforce and policy.mode == "enforce" else ", shadow: nothing is enforced"),
-        *([f"  workers   {shared}"] if settings.workers > 1 or settings.embedded_valkey else []),
+        *([f"  workers   {settings.workers}, limits in {store}"] if store != "memory" else []),
         f"  operator  {ops_url}   /livez /readyz /metrics; /-/policy /-/reload /-/enforce",
         "",
         "  Try:",
