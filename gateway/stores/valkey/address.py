@@ -93,6 +93,8 @@ def read(uri: str) -> Address:
     secret = unquote(password) if at and ":" in who else None
     address = Address(kind, tls=tls, user=unquote(user) or None, password=secret)
     path = unquote(parts.path)
+    if "@" in parts.path and kind != "unix":
+        raise _wrong("there is an @ after the host", ENCODE)
     if kind == "unix":
         if hosts or not path.strip("/"):
             raise _wrong("the path of a socket begins with a third slash", "as in valkey+unix:///run/valkey.sock")

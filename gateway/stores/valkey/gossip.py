@@ -239,6 +239,7 @@ def worker_of(folder: Path) -> str:
             return kept
     made = secrets.token_hex(8)
     draft = folder / ".worker.part"
+    draft.touch(0o600)
     draft.write_text(made)
     draft.replace(file)
     return made

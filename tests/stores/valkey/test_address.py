@@ -76,6 +76,13 @@ def test_a_wrong_uri_is_a_mistake_with_a_hint_and_without_the_password(uri: str)
     assert SECRET not in shown(uri)
 
 
+@pytest.mark.parametrize("uri", ["valkey://:hunter2/x@store", "valkey://u:p@hunter2/x@store", "redis://:hunter2/@a/1"])
+def test_of_a_password_that_is_not_encoded_the_hint_says_so(uri: str) -> None:
+    with pytest.raises(Mistake, match=r"@|port|host") as caught:
+        read(uri)
+    assert "percent-encoded" in caught.value.hint
+
+
 def test_a_near_miss_is_named() -> None:
     with pytest.raises(Mistake) as caught:
         read("valky://store")

@@ -339,6 +339,7 @@ def test_who_goes_on_in_an_empty_store_tells_what_comes(server: Server) -> None:
 
 def test_a_name_is_kept_and_one_that_is_none_is_made_anew(tmp_path: Path) -> None:
     made = worker_of(tmp_path)
+    assert (tmp_path / ".worker").stat().st_mode & 0o777 == 0o600
     assert made.isalnum()
     assert worker_of(tmp_path) == made
     (tmp_path / ".worker").write_bytes(b"\xff:\n")
