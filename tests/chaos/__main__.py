@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.run import SCENES, Plan, chaos
+from tests.chaos.run import SCENES, SLICED, Plan, chaos
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=12, help="at once, a limit [12]")
     parser.add_argument("--seed", type=int, default=1, help="of what is chosen by chance [1]")
     parser.add_argument("--timeout", type=float, default=0.4, help="s that the store has for an answer [0.4]")
+    parser.add_argument("--mode", choices=["exact", "sliced"], default="exact", help="of the store [exact]")
     parser.add_argument("--hasty", action="store_true", help="does not wait for a dead worker's leases to end (90 s)")
     parser.add_argument("--folder", type=Path, help="an empty folder for its state and ledgers [a temporary one]")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
@@ -38,8 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--rounds, --workers or --clients is out of range")
     if not 0.05 <= given.timeout <= 5:
         parser.error("--timeout is out of range")
+    scenes = tuple(given.scene or (SCENES if given.mode == "exact" else SLICED))
+    if given.mode == "sliced" and not set(scenes) <= set(SLICED):
+        parser.error(f"with slices: {', '.join(SLICED)}")
     plan = Plan(
-        scenes=tuple(given.scene or SCENES),
+        scenes=scenes,
+        mode=given.mode,
         rounds=given.rounds,
         workers=given.workers,
         clients=given.clients,

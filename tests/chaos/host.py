@@ -81,13 +81,16 @@ class Kill:
 class Host:
     """The gateway has one life after the other, on the same ports and the same state."""
 
-    def __init__(self, folder: Path, server: Server, way: Way, model: int, ports: list[int], timeout: float) -> None:
+    def __init__(
+        self, folder: Path, server: Server, way: Way, model: int, ports: list[int], timeout: float, mode: str
+    ) -> None:
         self.folder = folder
         self.server = server
         self.way = way
         self.workers = len(ports) - 2
         self.port, self.ops, *self.own = ports
         self.timeout = timeout
+        self.mode = mode
         self.lives: list[Served] = []
         self.kills: list[Kill] = []
         self.started: set[int] = set()  # every process that a gateway was or has started
@@ -121,6 +124,7 @@ class Host:
             "GAUGER_LEDGER": str(self.folder / "ledger"),
             "GAUGER_STORE": f"valkey://127.0.0.1:{self.way.port}",
             "GAUGER_STORE_TIMEOUT": str(self.timeout),
+            "GAUGER_STORE_MODE": self.mode,
             "GAUGER_WORKERS": str(self.workers),
             "GAUGER_WORKER_PORTS": str(self.own[0]),
             "GAUGER_SNAPSHOT_INTERVAL": "2",
@@ -341,7 +345,7 @@ def _row_of_ports(count: int, taken: set[int]) -> list[int]:
 
 
 @asynccontextmanager
-async def hosted(folder: Path, *, workers: int, timeout: float, accounts: int) -> AsyncIterator[Host]:
+async def hosted(folder: Path, *, workers: int, timeout: float, mode: str, accounts: int) -> AsyncIterator[Host]:
     """All of it, with the gateway not yet started. Whatever it started is ended."""
     write_rules(folder, accounts)
     taken: set[int] = set()
@@ -353,7 +357,7 @@ async def hosted(folder: Path, *, workers: int, timeout: float, accounts: int) -
             way = Way(server.port)
             await way.accept()
             ports = [port, ops, *_row_of_ports(workers, taken)]
-            host = Host(folder, server, way, model, ports, timeout)
+            host = Host(folder, server, way, model, ports, timeout, mode)
             try:
                 yield host
             finally:

@@ -13,13 +13,16 @@ import orjson
 from tests.chaos.audit import LINE, audit, cut
 from tests.chaos.callers import Callers
 from tests.chaos.deaths import DEATH_SCENES
+from tests.chaos.exact import exact
 from tests.chaos.host import Host, hosted
 from tests.chaos.records import Records
-from tests.chaos.scenes import STORE_SCENES, Stage
+from tests.chaos.scenes import STORE_SCENES
+from tests.chaos.stage import Stage
 
-__all__ = ["SCENES", "Plan", "chaos"]
+__all__ = ["SCENES", "SLICED", "Plan", "chaos"]
 
-SCENES = STORE_SCENES | DEATH_SCENES
+SCENES = {"exact": exact, **STORE_SCENES, **DEATH_SCENES}
+SLICED = ("exact", *DEATH_SCENES)
 ACCOUNTS = 6  # of each plan, a scene
 SCRAPE = 3.0  # s: what a worker counted in the last two before it was killed is not in the metrics
 
@@ -34,6 +37,8 @@ class Plan(msgspec.Struct, frozen=True):
     seed: int = 1
     timeout: float = 0.4
     """Of the store (`GAUGER_STORE_TIMEOUT`): long, so that a busy machine is no store that is away."""
+    mode: str = "exact"
+    """`GAUGER_STORE_MODE`. What an outage grants of slices can't be told to the unit: those scenes are for `exact`."""
     patient: bool = True
     """Waits until the leases of a dead worker are over (a minute and a half)."""
 
@@ -44,7 +49,7 @@ async def chaos(plan: Plan, folder: Path, say: Callable[[str], None] = lambda _:
     report: dict[str, Any] = {"plan": msgspec.to_builtins(plan), "scenes": [], "wrong": wrong}
     callers, records, dice = Callers(plan.seed), Records(), random.Random(plan.seed)
     accounts = ACCOUNTS * plan.rounds * len(plan.scenes)
-    async with hosted(folder, workers=plan.workers, timeout=plan.timeout, accounts=accounts) as host:
+    async with hosted(folder, workers=plan.workers, timeout=plan.timeout, mode=plan.mode, accounts=accounts) as host:
         report["s from the start to ready"] = round(await host.start(), 2)
         played = [(name, number) for number in range(plan.rounds) for name in _order(plan, dice, number)]
         for name, number in played:
