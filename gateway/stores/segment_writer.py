@@ -28,7 +28,7 @@ from gateway.stores.shelf import Shelf
 
 __all__ = ["SILENCE", "Log", "Place", "SegmentWriter", "wall"]
 
-BATCH_ROWS = 32  # chained in one go: about 0.1 ms in which the event loop may wait for the interpreter
+BATCH_ROWS = 32  # chained in one go, or a quarter of what waits
 BATCH_BYTES = 1 << 20
 LINGER = 0.05  # s that the thread waits for more, once it was woken for rows on a slow disk, or for an fsync
 RETRY = 0.5  # s between attempts on a disk that takes nothing
@@ -311,7 +311,9 @@ class SegmentWriter:
                 self._closing.wait(LINGER)
         self._busy = True
         batch: list[Entry] = []
-        size, most = 0, min(BATCH_ROWS, self._asked[0][0] - self._pen.rows) if self._asked else BATCH_ROWS
+        size, most = 0, max(BATCH_ROWS, len(self._queue) // 4)  # each batch has to get the interpreter anew
+        if self._asked:
+            most = min(most, self._asked[0][0] - self._pen.rows)
         while self._queue and len(batch) < most and size < BATCH_BYTES:
             size += len(self._queue[0][3])
             batch.append(self._queue.popleft())
