@@ -233,12 +233,15 @@ def draw_quota(end: int, used: int, draw: Draw, now: int, *, charge: bool = True
     """(end of the window, units used in it, reading). A cell that doesn't exist is (0, 0).
 
     A draw whose window has ended by `now` (it was computed just before midnight and came just after, or the clock has
-    gone back) counts in the window that is open, or in one that opens where its own ended. Any other window than the
-    cell's begins at 0.
+    gone back) counts in the window that is open, or in one that opens where its own ended. One whose window has not
+    begun (who computed it has a clock that is ahead of the store's) counts in the window before: processes whose clocks
+    differ must not begin a window anew by turns. Any other window than the cell's begins at 0.
     """
     closes = draw.window + draw.period
     if closes <= now:
         closes = end if end > now else closes + ((now - closes) // draw.period + 1) * draw.period
+    elif draw.window > now:
+        closes = draw.window
     if end != closes:
         end, used = closes, 0
     ok = used + draw.cost <= draw.capacity

@@ -46,6 +46,15 @@ def test_a_window_never_admits_more_than_its_amount(costs: list[int]) -> None:
     assert total == used <= 100
 
 
+def test_a_draw_whose_window_has_not_begun_counts_in_the_one_before() -> None:
+    """Who computed it has a clock that is ahead of the store's."""
+    end, used, _ = draw_quota(0, 0, quota(10, START + DAY), START + DAY - SECOND)
+    assert (end, used) == (START + DAY, 10)
+    end, used, _ = draw_quota(end, used, quota(10), START + DAY - SECOND)
+    assert (end, used) == (START + DAY, 20)
+    assert draw_quota(end, used, quota(10, START + DAY), START + DAY)[:2] == (START + 2 * DAY, 10)
+
+
 def test_a_draw_from_just_before_midnight_that_comes_just_after_does_not_empty_the_new_day() -> None:
     end, used, _ = draw_quota(0, 0, quota(90, START + DAY), START + DAY)
     end, used, reading = draw_quota(end, used, quota(20, START), START + DAY + 1)

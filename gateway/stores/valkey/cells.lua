@@ -67,6 +67,16 @@ local function lower(cell, at, by, apart)
   end
 end
 
+-- Whether the server's clock was set back since the last draw, whose number is its time: then all that was due is due
+-- as much earlier, or whoever had a backlog would wait until the clock has caught up. Marks of numbers to come are gone.
+local function set_back(cell)
+  local by = cell[2] - now
+  if by < 1000000 then return false end
+  for i = #cell, 4, -1 do cell[i] = nil end
+  cell[1], cell[2] = cell[1] - by, now
+  return true
+end
+
 local function keep_rate(key, cell)
   local left = cell[1] - now
   if cell[3] > 0 then
@@ -87,12 +97,15 @@ local function keep_quota(key, cell)
   end
 end
 
--- The window that counts a draw whose own closes then: the open one where its own is over.
+-- The window that counts a draw whose own closes then: the open one where its own is over, the one before where its
+-- own has not begun.
 local function window(cell, closes, period)
   if closes <= now then
     if cell[1] > now then return end
     local since = now - closes
     closes = closes + since - math.fmod(since, period) + period
+  elseif closes - period > now then
+    closes = closes - period
   end
   if cell[1] ~= closes then cell[1], cell[2] = closes, 0 end
 end

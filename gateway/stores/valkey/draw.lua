@@ -11,6 +11,7 @@ for _, draw in ipairs(draws) do
   if not cells[at] then
     if kind == RATE then
       local cell = unpacked(texts[at], {0, 0, 0})
+      if set_back(cell) then keep_rate(KEYS[at], cell) end
       cells[at], met[at + 1] = cell, cell[1]
     elseif kind == QUOTA then
       local cell = unpacked(texts[at], {0, 0})

@@ -108,7 +108,7 @@ class Shares:
                 young[draw.key] = now + reading.reset
             elif draw.kind == "quota":
                 end = draw.window + draw.period
-                if end <= drawn.at:
+                if not draw.window <= drawn.at < end:
                     end = drawn.at + reading.reset
                 young[draw.key] = end << USED | draw.capacity - reading.left
             elif reading.ok:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import StoreDown
-from gateway.quotas import Draw
+from gateway.quotas import Draw, Reading
 from gateway.stores.valkey.client import connect
 from gateway.stores.valkey.outbox import Outbox
 from gateway.stores.valkey.remote import RemoteLimits
@@ -63,6 +63,42 @@ async def test_time_is_the_stores(server: Server) -> None:
         drawn = await limits.draw("r", (rate(),), 7, "o")
         assert 0 <= drawn.at - hello.now < HOUR
         assert drawn.store == "valkey"
+
+
+async def test_gateways_whose_clocks_differ_have_one_quota_around_midnight(server: Server) -> None:
+    midnight = 20_000 * DAY
+    time = midnight - 500_000
+    limits = RemoteLimits(connect(server.uri, 5), clock=lambda: time)
+    readings: list[Reading] = []
+    for n in range(40):
+        ahead = Draw("quota", "quota|a", "quota", "requests", 10, DAY, 10, 1, midnight)
+        behind = Draw("quota", "quota|a", "quota", "requests", 10, DAY, 10, 1, midnight - DAY)
+        readings += (await limits.draw(str(n), (ahead if n % 2 else behind,), 0, "o")).readings
+    assert [reading.ok for reading in readings] == [True] * 10 + [False] * 30
+    assert {reading.reset for reading in readings} == {500_000}
+    time = midnight + 500_000
+    assert [(await limits.draw(f"b{n}", (behind, ahead), 0, "o")).ok for n in range(6)] == [True] * 5 + [False]
+    await limits.aclose()
+
+
+@pytest.mark.parametrize("drawn", [5, 10])
+async def test_a_store_whose_clock_is_set_back_goes_on_from_there(server: Server, drawn: int) -> None:
+    time = 20_000 * DAY
+    limits = RemoteLimits(connect(server.uri, 5), clock=lambda: time)
+    draw = Draw("rate", "rate|a", "rate", "requests", 60, 60_000_000, 10, 1)
+    for n in range(drawn):
+        await limits.draw(str(n), (draw,), 0, "o")
+    time -= HOUR
+    answers = [await limits.draw(f"b{n}", (draw,), 0, "o") for n in range(12)]
+    assert [answer.ok for answer in answers] == [True] * (10 - drawn) + [False] * (2 + drawn)
+    assert 999_900 <= answers[-1].readings[0].wait <= 1_000_000  # draws of one µs have numbers one µs apart
+    time += 1_000_000
+    assert (await limits.draw("c", (draw,), 0, "o")).ok
+    assert not (await limits.draw("d", (draw,), 0, "o")).ok
+    for n in range(drawn):
+        limits.settle(str(n), {"rate": 0})
+    await arrived(limits)
+    await limits.aclose()
 
 
 async def test_a_draw_whose_answer_is_lost_is_taken_back(server: Server) -> None:
