@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gateway.ledger.record import Gap, Ruled, Settled
@@ -67,7 +68,8 @@ def audit(
     unsaid = lost["lines, and the rows are there"] + lost["lines, and the second row"]
     if not lost["lines"] <= unsaid <= short:
         wrong.append(f"{dict(lost)}, and {short} requests were cut short: an answered one has no row, or others no end")
-    wrong += [said for command in ("verify", "replay") if (said := _fails(folder, command))]
+    with ThreadPoolExecutor() as both:
+        wrong += [said for said in both.map(lambda command: _fails(folder, command), ("verify", "replay")) if said]
     return wrong, dict(lost)
 
 
