@@ -63,6 +63,9 @@ def explain(ruled: Ruled, settled: Settled | None, policy: Policy | None, notes:
     more = list(notes)
     if settled is None:
         more.append("Its end isn't there: it was still under way, or its row was lost.")
+    if outcome.store == "degraded" and outcome.limits:
+        share = "this process granted its share of each limit, or did what its `on_store_error` says"
+        more.append(f"The shared store was away: {share}.")
     if judged is not None and policy is not None:
         more += _doubts(judged, policy)
     asked = [f"{seen.n} choices"] * (seen.n > 1) + ["streamed"] * seen.stream
@@ -181,13 +184,23 @@ def _why(ruled: Ruled, outcome: Outcome, policy: Policy | None) -> list[str]:
         more = f' to {each.becomes}: "{plain(each.reason)}" ({plain(each.owner)})' if each is not None else ""
         ends = f", until {timestamp(each.expires)}" if each is not None else ""
         found.append(f"`{plain(rule)}` is softened by exception `{plain(name)}`{more}{ends}.")
+    closed = _closed(ruled, outcome, policy)
     for reading in outcome.limits:
-        if not reading.ok:
+        if reading.limit in closed and not reading.ok:
+            found.append(f"Limit `{plain(reading.limit)}` refuses while the store is away (`on_store_error: closed`).")
+        elif not reading.ok:
             wait = "; waiting never helps" if reading.wait < 0 else f"; it passes in {span(reading.wait)}"
             watched = "; only watched" if reading.shadow else ""
             asked = f"{reading.cost:,} {unit_words(reading.unit, reading.cost)} asked, {reading.left:,} left"
             found.append(f"Limit `{plain(reading.limit)}` refuses: {asked}{wait if reading.wait else ''}{watched}.")
     return found or ["No rule held, and no limit refused."]
+
+
+def _closed(ruled: Ruled, outcome: Outcome, policy: Policy | None) -> set[str]:
+    """Limits that refuse while the shared store is away, of a request that was decided then."""
+    if outcome.store != "degraded" or policy is None:
+        return set()
+    return {limit.id for limit in policy.limits_of(ruled.facts.caller.plan) if limit.on_store_error == "closed"}
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -309,7 +322,7 @@ def _limits(ruled: Ruled, outcome: Outcome, policy: Policy | None) -> list[Limit
         shares = verdict.effects.throttle or None
         model = (verdict.batch or ruled.facts.seen).model
         draws = draws_for(policy, ruled.facts.caller, model, ANY_COST, ruled.now, shares=shares)
-    drawn = {draw.limit: draw for draw in draws}
+    drawn, closed = {draw.limit: draw for draw in draws}, _closed(ruled, outcome, policy)
     found = []
     for each in outcome.limits:
         draw = drawn.get(each.limit)
@@ -329,6 +342,7 @@ def _limits(ruled: Ruled, outcome: Outcome, policy: Policy | None) -> list[Limit
                 most=most_words(draw) if draw is not None else "",
                 throttled=verdict.effects.throttle.get(each.limit),
                 actual=each.cost + settled if settled is not None else None,
+                closed=not each.ok and each.limit in closed,
             )
         )
     return found

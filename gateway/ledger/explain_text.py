@@ -139,7 +139,10 @@ def _changes(told: Explanation) -> list[str]:
                 text = f"no `{each.id}`, and score.{card.id} at {amount(each.score, 'dB')}"
                 groups.setdefault((each.without.verdict, each.without.action), {})[text] = None
     waits = [each.wait for each in told.limits if not each.ok]
-    later = [f"  verdict {told.ruled[0]}", f"      {span(max(waits))} later, if nothing else came"] if waits else []
+    when = f"{span(max(waits))} later, if nothing else came" if waits else ""
+    if any(each.closed for each in told.limits):
+        when = "when the store is back"
+    later = [f"  verdict {told.ruled[0]}", f"      {when}"] if when else []
     if not groups and not later:
         return []
     lines = ["", "What would have changed the verdict", *(later if min(waits, default=0) > 0 else [])]
@@ -338,7 +341,10 @@ def _limit(each: LimitSaid, refused: bool) -> list[str]:
         lines += fold(f"  {each.id}: {each.rate}; {each.most}{share}", 6)
     of = f" of {each.capacity:,}" if each.capacity else ""
     tail = f"; full again in {span(each.reset)}" if each.reset else ""
-    if not each.ok:
+    if each.closed:
+        text, tail = "refuses: the shared store is away, and `on_store_error` is `closed`", ""
+        text += ", only watched" if each.shadow else ""
+    elif not each.ok:
         wait = (
             "waiting never helps" if each.wait < 0 else f"passes in {span(each.wait)}" if each.wait else "no wait said"
         )

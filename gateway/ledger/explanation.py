@@ -222,6 +222,7 @@ class LimitSaid(msgspec.Struct, frozen=True):
     most: str = ""
     throttled: float | None = None  # share of its rate
     actual: int | None = None  # what it came to
+    closed: bool = False  # it refused because the shared store was away, as its `on_store_error` says
 
 
 class Explanation(msgspec.Struct, frozen=True):

@@ -205,6 +205,26 @@ def test_a_limit_that_refuses_says_what_was_left_and_when_it_passes() -> None:
     assert "changed the verdict" not in to_text(told(ACME, row, end))
 
 
+def test_a_limit_that_is_closed_while_the_store_is_away_says_so_and_no_amounts() -> None:
+    by = policy(("id: acct-output,", "id: acct-output, on_store_error: closed,"))
+    row = ruled(by, n=1, logprobs=None, before=state(output=0.0))
+    limits = (
+        Reading("key-requests", "requests", True, 1, 10, 10),
+        Reading("acct-output", "tokens.output", False, 1000, 0, 8000, 0, 1_000_000),
+    )
+    outcome = Outcome("refused", 503, limits=limits, store="degraded", error="limits_unavailable")
+    found = told(by, row, Settled(4, NOW, row.request, "acct_9", outcome))
+    assert found.why == ("Limit `acct-output` refuses while the store is away (`on_store_error: closed`).",)
+    assert [each.closed for each in found.limits] == [False, True]
+    text = to_text(found)
+    assert "The shared store was away" in text
+    assert "refuses: the shared store is away" in text and "asked" not in text.partition("Limits")[2]
+    assert "changed the verdict\n  verdict allow\n      when the store is back\n" in text
+    passed = Outcome("done", 200, 200, limits=limits[:1], store="degraded")
+    found = told(by, row, Settled(4, NOW, row.request, "acct_9", passed))
+    assert found.why == ("No rule held, and no limit refused.",) and "granted its share" in found.notes[0]
+
+
 def test_a_rule_of_the_answer_is_told_with_the_answer_s_values() -> None:
     row = ruled(ACME, n=1, logprobs=None, before=state(output=0.0))
     end = settled(row)
