@@ -12,7 +12,7 @@ from pathlib import Path
 __all__ = ["ask", "asked", "done"]
 
 PREFIX = ".forget-"
-LONGEST = 4096  # bytes of an account's id
+LONGEST = 1 << 20  # bytes of an account's id: more than any head of a request has
 
 
 def ask(folder: Path, account: str) -> None:
@@ -30,8 +30,16 @@ def asked(folder: Path) -> dict[Path, str]:
     found = {}
     for path in folder.glob(f"{PREFIX}*"):
         with path.open("rb") as source:
-            found[path] = source.read(LONGEST).decode("utf-8", "surrogatepass")
+            found[path] = _named(source.read(LONGEST))
     return found
+
+
+def _named(account: bytes) -> str:
+    """Where it is no name, which `ask` never writes, nobody is meant."""
+    try:
+        return account.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return account.decode("utf-8", "replace")
 
 
 def done(files: dict[Path, str]) -> None:

@@ -30,6 +30,7 @@ LEVEL = 1  # of zstd
 LENGTH = struct.Struct("<I")
 DIGEST = 32  # bytes
 CHUNK = 1 << 20
+LARGEST = 1 << 29  # bytes of a piece: what names a larger one is no snapshot of ours, whatever its sum says
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -51,6 +52,19 @@ class Header(msgspec.Struct, frozen=True):
     open: int = 0  # requests
 
 
+class _Part:
+    """So many bytes of a file, read as the library reads a file."""
+
+    def __init__(self, source: BinaryIO, left: int) -> None:
+        self._source = source
+        self._left = left
+
+    def read(self, size: int) -> bytes:
+        data = self._source.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
 class Opened:
     """A snapshot that is whole. To be closed."""
 
@@ -61,23 +75,19 @@ class Opened:
 
     def pieces(self) -> Iterator[bytes]:
         """All of its pieces, once. Raises Broken where they are no pieces."""
-        unpacker, held, left = zstandard.ZstdDecompressor().decompressobj(), b"", self._left
+        part = _Part(self._source, self._left)
         try:
-            while left > 0 and (data := self._source.read(min(CHUNK, left))):
-                left -= len(data)
-                held += unpacker.decompress(data)
-                at = 0
-                while len(held) - at >= LENGTH.size:
-                    end = at + LENGTH.size + LENGTH.unpack_from(held, at)[0]
-                    if end > len(held):
-                        break
-                    yield held[at + LENGTH.size : end]
-                    at = end
-                held = held[at:]
+            with zstandard.ZstdDecompressor().stream_reader(part) as text:  # type: ignore[arg-type]
+                while head := text.read(LENGTH.size):
+                    size = LENGTH.unpack(head)[0] if len(head) == LENGTH.size else LARGEST + 1
+                    if size > LARGEST:
+                        raise Broken("its pieces are damaged")
+                    piece = text.read(size)
+                    if len(piece) < size:
+                        raise Broken("its last piece is half")
+                    yield piece
         except zstandard.ZstdError as error:
             raise Broken("its pieces are damaged") from error
-        if held:
-            raise Broken("its last piece is half")
 
     def close(self) -> None:
         self._source.close()
@@ -97,7 +107,7 @@ def write(folder: Path, header: Header, pieces: Iterable[bytes]) -> Path:
     """Writes a draft, all of it, in place of an earlier one; `publish` makes it a snapshot. Raises OSError."""
     draft = folder / DRAFT
     hashed = sha256()
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as out:
         packer = zstandard.ZstdCompressor(LEVEL).compressobj()
 
         def put(data: bytes) -> None:
