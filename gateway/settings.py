@@ -112,7 +112,8 @@ class Settings(BaseSettings):
         default=10_000, ge=100, le=1_000_000, description="request lines that may wait to be written"
     )
     ledger: Path | None = Field(
-        default=None, description="folder of the ledger, one for each process; none = rows are not kept"
+        default=None,
+        description="folder of the ledger; each of several workers has one in it; none = rows are not kept",
     )
     ledger_segment_bytes: int = Field(
         default=67_108_864, ge=4096, le=1_073_741_824, description="bytes after which a segment is closed"
@@ -238,6 +239,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("policy", "ledger", "tls_cert", "tls_key", "upstream_ca", "store_ca", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        return None if value == "" else value  # a variable that is set to nothing is no path, the current folder least
 
     @field_validator("upstreams")
     @classmethod

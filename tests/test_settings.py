@@ -109,6 +109,12 @@ def test_a_size_is_bytes_or_has_a_unit(monkeypatch: pytest.MonkeyPatch, value: s
     assert load()[0].state_memory == size
 
 
+@pytest.mark.parametrize("name", ["ledger", "policy", "store_ca", "upstream_ca"])
+def test_a_path_that_is_set_to_nothing_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"GAUGER_{name.upper()}", "")
+    assert getattr(load()[0], name) is None
+
+
 def test_several_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAUGER_PORT", "x")
     monkeypatch.setenv("GAUGER_MAX_BODY", "y")
