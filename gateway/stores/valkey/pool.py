@@ -180,6 +180,8 @@ class Pool:
             self._end(slice_)
 
     def _good(self, slice_: Slice, draw: Draw, now: int) -> bool:
+        if slice_.draw.kind != draw.kind:  # the limit was changed meanwhile
+            return False
         if draw.kind == "rate":
             return now < slice_.expires
         if draw.kind == "quota":

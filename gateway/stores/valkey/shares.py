@@ -223,13 +223,15 @@ class Shares:
 
     def _touch(self, draw: Draw, share: Draw, owner: str, replicas: int) -> None:
         key, touched = draw.key, self._touched
-        known = touched.get(key)
-        if known is not None:
+        known, rate = touched.get(key), draw.kind == "rate"
+        if known is not None and known.draw.kind == draw.kind:
             touched[key] = _Touched(draw, share, owner, known.base)
             touched.move_to_end(key)
             return
         base, seed = self.limits.cell(draw), self._young.get(key) or self._old.get(key, 0)
-        if draw.kind == "quota":
+        if (seed >> USED == 0) != rate:  # of before the limit was changed from a rate to a quota, or the other way
+            seed = 0
+        if not rate:
             seed = seed >> USED << USED | -(-(seed & UNITS) // replicas)
         if seed > base:
             self.limits.load(draw, seed)

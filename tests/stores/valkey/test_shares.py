@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.policy.sharing import Stance
 from gateway.quotas import Draw, Drawn, Reading, draw_lease, draw_quota, draw_rate
@@ -51,6 +52,22 @@ def test_what_fits_the_whole_limit_fits_its_share(kind: str, capacity: int, amou
     assert here == possible
     assert share.capacity * n <= max(capacity, n * cost, n)
     assert share.amount * n * whole.period >= whole.amount * share.period or kind != "rate"
+
+
+@pytest.mark.parametrize("one", [rate(key="x"), replace(DAILY, key="rate|x"), replace(LIVE, key="rate|x")])
+@pytest.mark.parametrize("other", [rate(key="x"), replace(DAILY, key="rate|x"), replace(LIVE, key="rate|x")])
+def test_a_limit_that_became_one_of_another_kind_begins_anew(one: Draw, other: Draw) -> None:
+    """What the store said of a quota is no rate's backlog, or nothing would ever pass again."""
+    made = Shares(MemoryLimits())
+    reading = Reading(one.limit, one.unit, True, one.cost, one.capacity - one.cost, one.capacity, SECOND)
+    made.remember("r", (one,), Drawn(True, START, (reading,), "valkey"), START)
+    made.ended("r")
+    drawn = draw(made, "s", (other,), START, 2)
+    assert drawn.ok
+    assert made.limits.cell(other) < (START + 2 * DAY << 64)
+    draw(made, "t", (one,), START, 2)
+    for owed in made.owed(START, lost=False):
+        assert 0 < owed.units <= 2 * owed.draw.cost
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 4, 7])

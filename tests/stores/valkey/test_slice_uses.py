@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
+from gateway.quotas import Draw
 from tests.stores.valkey.fakes import SECOND, START, Store, eventually
 from tests.stores.valkey.sliced import Make, idle, quota, rate, slicers, slot
 
@@ -35,6 +37,15 @@ async def test_slots_come_and_go_in_slices(make: Make) -> None:
     idle(client)
     await eventually(lambda: not limits.slices)
     assert client.store.limits.leases == 0
+
+
+@pytest.mark.parametrize("before", [rate(), quota()])
+async def test_units_of_another_kind_are_no_slots(make: Make, before: Draw) -> None:
+    """A limit was changed, and kept its id."""
+    limits, client = make()
+    await limits.draw("r", (replace(before, limit=slot().limit, key=slot().key),), START, "")
+    await limits.draw("s", (slot(),), START, "")
+    assert client.store.limits.leases == 2
 
 
 async def test_never_more_slots_than_there_are(make: Make) -> None:
