@@ -149,7 +149,9 @@ class Child:
 
     async def _scrape(self, timeout: float) -> None:
         shown = await self.ask("GET", "/metrics", timeout=timeout)
-        if self.state == "up":  # of one that has ended, what it counted is kept elsewhere by now
+        if (
+            self.state == "up" and shown.status == 200
+        ):  # of one that has ended, what it counted is kept elsewhere by now
             self.metrics = shown.body
 
     async def _watch(self) -> None:

@@ -16,7 +16,7 @@ import pytest
 from gateway.edge.server import listen
 from gateway.settings import Settings
 from gateway.workers import child as child_module
-from gateway.workers.channel import Brief, told
+from gateway.workers.channel import Answer, Brief, told
 from gateway.workers.child import Child, Gone
 from gateway.workers.sharing import board_file
 from tests.workers.conftest import WIDE
@@ -49,6 +49,22 @@ async def test_one_that_does_not_answer_is_killed(tmp_path: Path, monkeypatch: p
         assert await living == -signal.SIGKILL
         with pytest.raises(Gone):
             await child.ask("GET", "/livez", timeout=DEADLINE)
+
+
+async def test_metrics_that_fail_are_no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker that ends has counted is added up: words in it would end the supervisor, and all workers."""
+    child = Child(0, lambda _: None)
+    child.state = "up"
+    answers = [Answer(1, 200, b"# nothing\n"), Answer(2, 500, b'{"error": "it failed, and its log says why"}')]
+
+    async def ask(method: str, path: str, body: bytes = b"", *, timeout: float) -> Answer:
+        return answers.pop(0)
+
+    monkeypatch.setattr(child, "ask", ask)
+    await child.look(1.0)
+    await child.look(1.0)
+    assert child.metrics == b"# nothing\n"
+    assert answers == []
 
 
 async def test_one_that_can_t_start_says_why(tmp_path: Path) -> None:
