@@ -98,6 +98,8 @@ def banner(settings: Settings, upstream: str | None, policy: InForce, url: str, 
         log.warning("ledgers that no process goes on with", ledgers=alone, hint=hint)
     if settings.upstream is None and not settings.upstreams:
         upstream = f"an embedded stand-in model ({upstream})"
+    first, last = settings.worker_ports, settings.worker_ports + settings.workers - 1
+    own = f", ports {first} to {last} besides" if first else ""
     show = [
         "",
         f"  Gauger {__version__}",
@@ -105,7 +107,7 @@ def banner(settings: Settings, upstream: str | None, policy: InForce, url: str, 
         f"  upstream  {upstream or ', '.join(sorted(settings.upstreams.values()))}",
         f"  policy    {settings.policy or 'policies/default.yaml'} ({policy.id}, {policy.digest})"
         + ("" if settings.enforce and policy.mode == "enforce" else ", shadow: nothing is enforced"),
-        *([f"  workers   {settings.workers}, limits in {store}"] if store != "memory" else []),
+        *([f"  workers   {settings.workers}, limits in {store}{own}"] if store != "memory" else []),
         f"  operator  {ops_url}   /livez /readyz /metrics; /-/policy /-/reload /-/enforce",
         "",
         "  Try:",

@@ -33,10 +33,10 @@ def test_workers_leave_alone_what_one_process_wrote_and_what_more_did(folder: Pa
 
 
 def test_a_start_says_where_limits_live_and_no_password(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(workers=4, store=SecretStr(STORE), ledger=folder)
+    settings = Settings(workers=4, store=SecretStr(STORE), ledger=folder, worker_ports=9000)
     banner(settings, "http://m", InForce("p", "d", "enforce"), "http://a", "http://b")
     said = capfd.readouterr().err
-    assert "workers   4, limits in valkey://:***@store.example:6379\n" in said
+    assert "workers   4, limits in valkey://:***@store.example:6379, ports 9000 to 9003 besides\n" in said
     assert "ledgers that no process goes on with" in said
     assert "hunter2" not in said
     banner(Settings(), "http://m", InForce("p", "d", "enforce"), "http://a", "http://b")
