@@ -184,10 +184,10 @@ class GuardedLimits:
         return changes
 
     async def renew(self, request: str, now: int) -> None:
-        """Where the request was drawn. Never waits."""
+        """Where the request was drawn. Never waits, and keeps nothing for a store that is away: the next will do."""
         if self._shares.holds(request):
             self._shares.renew(request, now)
-        else:
+        elif not self.since:
             self._shared.renew(request)
 
     async def aclose(self) -> None:

@@ -277,6 +277,23 @@ async def test_a_first_heartbeat_that_is_lost_is_soon_said_again(make: Callable[
     assert (guard.lost, log.events) == (1, ["the store is away", "the store lost its state", "the store is back"])
 
 
+async def test_renewals_do_not_queue_up_before_what_ends_in_an_outage(make: Callable[..., Made]) -> None:
+    guard, client, _ = make()
+    for n in range(3):
+        assert (await guard.draw(str(n), (LIVE,), START)).store == "valkey"
+    client.trouble = "refused"
+    await guard.draw("here", (LIVE,), START)
+    for _ in range(100):
+        for n in range(3):
+            await guard.renew(str(n), START)
+    assert client.renewed == []
+    client.trouble = None
+    await eventually(lambda: not guard.degraded)
+    for n in range(3):
+        await guard.renew(str(n), START)
+    assert client.renewed == ["0", "1", "2"]
+
+
 async def test_one_call_that_is_lost_leaves_nothing_untold(make: Callable[..., Made]) -> None:
     guard, client, log = make(beat=0.001)
     client.trouble = "timeout"
