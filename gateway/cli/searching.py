@@ -12,7 +12,7 @@ import msgspec
 from gateway.cli.sources import Source, expand, lines
 from gateway.errors import Mistake
 from gateway.ledger.chain import BARE, BODY, Header, body_of
-from gateway.ledger.record import Adopted, Erased, Row, Ruled, Settled, decode
+from gateway.ledger.record import Adopted, Erased, Opened, Row, Ruled, Settled, decode
 
 __all__ = ["Found", "Searched"]
 
@@ -116,7 +116,7 @@ class Searched:
 
     def _merged(self, wanted: Callable[[bytes], bool]) -> Iterator[Row]:
         self.lines = self.files = self.erased = 0
-        return merge(*(self._rows(wanted, each) for each in self._ledgers), key=attrgetter("now"))
+        return merge(*(_begun(self._rows(wanted, each)) for each in self._ledgers), key=attrgetter("now"))
 
     def _rows(self, wanted: Callable[[bytes], bool], sources: list[Source]) -> Iterator[Row]:
         for source, number, line in self._counted(sources):
@@ -174,3 +174,12 @@ class Searched:
 def _of(account: str) -> Callable[[bytes], bool]:
     needle = b'"account":' + msgspec.json.encode(account)
     return lambda line: needle in line
+
+
+def _begun(rows: Iterator[Row]) -> Iterator[Row]:
+    """A ledger's rows without the starts before the first request: they interrupt no story, least another worker's."""
+    begun = False
+    for row in rows:
+        begun = begun or isinstance(row, Ruled)
+        if begun or not isinstance(row, Opened):
+            yield row

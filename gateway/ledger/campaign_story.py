@@ -173,7 +173,7 @@ class Campaigned:
         elif isinstance(row, Settled):
             self._settled(row)
         elif isinstance(row, Opened):
-            self._starts += self._first is not None and row.seq > 1  # else another worker begins its own ledger
+            self._starts += self._first is not None
         elif isinstance(row, Gap):
             self._gaps += 1
         elif isinstance(row, Erased):

@@ -167,7 +167,7 @@ class Teller:
             if row.account == self.account:
                 self._settled(row)
         elif isinstance(row, Opened):
-            self._starts += self._first is not None and row.seq > 1  # else another worker begins its own ledger
+            self._starts += self._first is not None
         elif isinstance(row, Resumed):
             pass  # what is known of the account is what it was
         elif isinstance(row, Gap):

@@ -96,7 +96,11 @@ def test_an_account_s_story_is_told_in_the_order_of_time(run: Run, tmp_path: Pat
     ]
     assert (story["first"], story["last"]) == (timestamp(min(times)), timestamp(max(times)))
     told = [row.now for row in Searched(tmp_path).account("a0")]
-    assert told == sorted(told) and len(told) == 2 + 2 * 4
+    assert told == sorted(told) and len(told) == 2 * 4
+    write(
+        tmp_path / "worker-1", [Opened(1, NOW + 1000, "0"), msgspec.structs.replace(at_times(1, 0)[1], now=NOW + 1001)]
+    )
+    assert json.loads(run("explain", "account", "a0", "--ledger", str(tmp_path), "--json").stdout)["starts"] == 1
 
 
 def test_what_a_worker_knew_of_an_account_is_in_its_own_ledger(tmp_path: Path) -> None:

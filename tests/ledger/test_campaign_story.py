@@ -141,7 +141,7 @@ def test_without_the_policy_s_text_numbers_stay_and_words_go() -> None:
 
 
 def test_what_interrupts_it_is_told_and_other_campaigns_are_not_its() -> None:
-    rows: list[Row] = [*grown(JOINT), Opened(99, NOW, "0"), Gap(100, NOW, 5), Erased(101, NOW, "ruled", "00")]
+    rows: list[Row] = [*grown(JOINT), Opened(1, NOW, "0"), Gap(2, NOW, 5), Erased(3, NOW, "ruled", "00")]
     rows.append(judged(JOINT, campaign(id="campaign-other")))
     made = told(rows)
     assert (made.starts, made.gaps, made.erased, made.requests) == (1, 1, 1, 30)

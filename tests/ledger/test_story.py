@@ -129,10 +129,9 @@ def test_what_interrupts_it_is_told() -> None:
         Opened(1, NOW, "0"),
         Adopted(2, NOW, "d1", "p"),
         *pair(3, Verdict()),
-        Opened(5, NOW, "0"),
-        Opened(1, NOW, "0"),  # of another worker's ledger
-        Gap(6, NOW, 5),
-        Erased(7, NOW, "ruled", "00"),
+        Opened(1, NOW, "0"),
+        Gap(2, NOW, 5),
+        Erased(3, NOW, "ruled", "00"),
     )
     assert (made.starts, made.gaps, made.erased, made.policies) == (1, 1, 1, ("d1",))
 
