@@ -72,8 +72,7 @@ class Snapshots:
             files = asked(self.folder)
             for account in files.values():
                 core.accounts.forget(account)
-                if isinstance(core.limits, MemoryLimits):
-                    core.limits.forget(account)
+                core.limits.forget(account)
                 if core.campaigns is not None:
                     forget(core.campaigns, account)
             done(files)

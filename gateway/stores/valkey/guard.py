@@ -190,6 +190,10 @@ class GuardedLimits:
         elif not self.since:
             self._shared.renew(request)
 
+    def forget(self, account: str) -> None:
+        """Forgets an account's id here. The store forgets what it drew when the windows of its limits end."""
+        self._shares.forget(account)
+
     async def aclose(self) -> None:
         """Ends the tasks; tells the store what is owed, within a second; closes it."""
         self._closing.set()

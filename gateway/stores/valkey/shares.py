@@ -208,6 +208,15 @@ class Shares:
                 self.limits.load(draw, start)
                 yield Owed(draw, share, owner, units, extra, 0 if lost else base)
 
+    def forget(self, account: str) -> None:
+        """Forgets an account's id, what the store said of it and what it owes; what it holds at the moment stays."""
+        part = f"|{len(account)}:{account}"
+        self.limits.forget(account)
+        self._young = {key: value for key, value in self._young.items() if part not in key}
+        self._old = {key: value for key, value in self._old.items() if part not in key}
+        for key in [key for key in self._touched if part in key]:
+            del self._touched[key]
+
     def keep(self, owed: Owed) -> None:
         """Takes back what could not be told."""
         draw = owed.draw

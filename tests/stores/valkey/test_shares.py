@@ -235,3 +235,17 @@ def test_never_more_than_the_limit_passes_in_an_outage(steps: list[tuple[int, in
         now += after
         passed += cost * draw(made[process], str(number), (rate(cost),), now).ok
         assert passed <= 30 + (now - START) / SECOND + 4
+
+
+def test_an_account_that_is_forgotten_is_named_nowhere() -> None:
+    made = Shares(MemoryLimits())
+    one, other = (replace(DAILY, key=f"daily|5:acct{name}") for name in "ab")
+    for at, each in enumerate((one, other)):
+        reading = Reading(each.limit, each.unit, True, 10, 50, 100, DAY)
+        made.remember(f"s{at}", (each,), Drawn(True, START, (reading,), "valkey"), START)
+        draw(made, f"r{at}", (each,), START, 2)
+        made.settle(f"r{at}", {"daily": 10}, START, 2)
+    assert (made.seeds, made.touched) == (2, 2)
+    made.forget("accta")
+    assert (made.seeds, made.touched, made.limits.cell(one)) == (1, 1, 0)
+    assert [owed.draw.key for owed in made.owed(START, lost=False)] == [other.key]
