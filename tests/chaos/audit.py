@@ -100,16 +100,3 @@ def cut(ask: Ask, kill: Kill, after: float) -> bool:
 
 def _cut(ask: Ask, kills: Sequence[Kill], after: float) -> bool:
     return any(cut(ask, kill, after) for kill in kills)
-
-
-def _fails(folder: Path, command: str) -> str:
-    """What a command says of the ledgers where it finds fault with them."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GAUGER_")}
-    argv = [sys.executable, "-m", "gateway", command, str(folder / "ledger")]
-    env = clean | {"GAUGER_STATE_DIR": str(folder)}
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST, check=False)
-    if not done.returncode:
-        return ""
-    return f"gauger {command} ends with {done.returncode}: " + " | ".join(
-        (done.stdout + done.stderr).splitlines()[-12:]
-    )

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from tests.chaos.callers import OUTPUT, Ask, admitted
 from tests.chaos.records import Record
-from tests.chaos.stage import BURST, FEW, QUOTA, SLOTS, TOKENS, Stage, no_errors
+from tests.chaos.stage import BURST, FEW, MANY, QUOTA, SLOTS, TOKENS, Stage, no_errors
 from tests.chaos.way import Mode
 
 __all__ = ["STORE_SCENES"]
@@ -169,6 +170,66 @@ async def _exactly_left(
     no_errors(stage, [*asks, *free])
 
 
+async def storm(stage: Stage) -> None:
+    """One trouble of the store after the other, by chance, none for longer than a few time-outs.
+
+    Less is asked than the limits have; so whatever was given, by whom and in which trouble, is charged once, and in the
+    end exactly the rest is there.
+    """
+    host, callers, dice, way = stage.host, stage.callers, stage.callers.dice, stage.host.way
+    many, tokens, live = host.key("many"), host.key("tokens"), host.key("live")
+    end = asyncio.get_running_loop().time() + (20.0 if stage.patient else 6.0)
+
+    def until(turns: int) -> Callable[[], bool]:
+        left = iter(range(turns))
+        return lambda: asyncio.get_running_loop().time() > end or next(left, None) is None
+
+    flow = [
+        stage.start(callers.steadily([many], 3 * host.own, until(3 * MANY // 4), gap=0.05, chunks=3, tokens=3)),
+        stage.start(callers.steadily([tokens], host.own, until(TOKENS // OUTPUT // 2), gap=0.3)),
+        stage.start(callers.steadily([live], host.own, until(1000), gap=0.05, chunks=20, tokens=20)),
+    ]
+    met = Counter[str]()
+    while asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(dice.uniform(0.0, 2 * host.timeout))
+        trouble = dice.choice(["slow", "swallow", "refuse", "freeze", "full"])
+        met[trouble] += 1
+        way.late = dice.uniform(0.2, 4.0) * host.timeout
+        if trouble in ("slow", "swallow"):
+            way.mode = "slow" if trouble == "slow" else "swallow"
+        elif trouble == "refuse":
+            await way.refuse()
+        elif trouble == "freeze":
+            host.server.freeze()
+        else:
+            await asyncio.to_thread(host.server.ask, "CONFIG", "SET", "maxmemory", 1)
+        await asyncio.sleep(dice.uniform(0.05, 4 * host.timeout))
+        if trouble == "freeze":
+            host.server.thaw()
+        elif trouble == "full":
+            await asyncio.to_thread(host.server.ask, "CONFIG", "SET", "maxmemory", 0)
+        await way.accept()
+    asked = [await each for each in flow]
+    await host.settled()
+    rest = [
+        await callers.hammer(many, host.own, clients=stage.clients),
+        await callers.hammer(tokens, host.own, clients=1),
+        await callers.hammer(live, host.own, clients=SLOTS, times=1, chunks=30, tokens=30),
+    ]
+    asks = [ask for each in (*asked, *rest) for ask in each]
+    records = await stage.of(asks)
+    stores = Counter(record.store for record in records)
+    stage.figures["troubles"] = ", ".join(f"{name} {count}" for name, count in sorted(met.items()))
+    stage.figures["draws"] = ", ".join(f"{name} {count}" for name, count in sorted(stores.items()))
+    for name, limit, one, two in (("many", MANY, asked[0], rest[0]), ("tokens", TOKENS // OUTPUT, asked[1], rest[1])):
+        count = admitted(one) + admitted(two)
+        stage.figures[name] = f"{count} of {limit}"
+        stage.claim(count == limit, f"{name}: {count} were admitted, the limit is {limit}")
+    stage.figures["slots"] = f"{admitted(rest[2])} of {SLOTS} free"
+    stage.claim(admitted(rest[2]) == SLOTS, f"{admitted(rest[2])} of {SLOTS} slots are free")
+    no_errors(stage, asks)
+
+
 def _shares_hold(
     stage: Stage, given: int, shares: tuple[int, int], away: Sequence[Ask], after: Sequence[Ask], *, lost: bool
 ) -> None:
@@ -205,4 +266,5 @@ STORE_SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "slow": slow,
     "swallowed": swallowed,
     "full": full,
+    "storm": storm,
 }
