@@ -35,7 +35,7 @@ from gateway.stores.snapshot import Header, opened, snapshots
 from gateway.stores.tail import Tail
 from gateway.telemetry import events
 
-__all__ = ["Start", "start"]
+__all__ = ["Start", "start", "undisturbed"]
 
 log = events.get("restore")
 REBUILT = 2_147_483_648  # bytes of rows that are folded at most where no snapshot is of use: a minute or two
@@ -106,7 +106,7 @@ def start(settings: Settings, policy: Policy, pepper: str, service: Service, now
     folder = settings.ledger
     try:
         if folder is not None and segments(folder):
-            with _undisturbed():
+            with undisturbed():
                 return _Search(folder, settings, policy, nothing).found()
     except (_Foreign, Mistake, Broken, OSError, msgspec.DecodeError) as error:
         log.warning("not restored", ledger=str(folder), why=str(error), state="empty")
@@ -252,8 +252,8 @@ def _stores(row: Opened) -> tuple[MemoryLimits, MemoryAccounts]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """What is made here stays: walking it again and again would take longer than making it."""
+def undisturbed() -> Iterator[None]:
+    """Without the collector: what is made here stays, and to walk it ever again would take longer than to make it."""
     was = gc.isenabled()
     gc.disable()
     try:

@@ -5,6 +5,7 @@ for whoever reaches an address that is this machine's alone; and never for a web
 """
 
 import hmac
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.applications import Starlette
@@ -19,9 +20,11 @@ from gateway.wire.json import parse
 if TYPE_CHECKING:  # a supervisor of workers has none, and loads quickly
     from gateway.edge.core import Core
 
-__all__ = ["Reloads", "asked_to_enforce", "barred", "operator_app", "refuse"]
+__all__ = ["Reloads", "asked_to_enforce", "barred", "operator_app", "paths", "refuse"]
 
 LONGEST = 1024  # bytes of a request's body
+
+Answers = Callable[[Request], Awaitable[Response]]
 
 
 class Reloads(Protocol):
@@ -84,6 +87,13 @@ def operator_app(
         core.switch(enforcing=asked, by="operator's port")
         return JSONResponse(_in_force(core))
 
+    return paths(livez, readyz, metrics, policy, reload, enforce)
+
+
+def paths(
+    livez: Answers, readyz: Answers, metrics: Answers, policy: Answers, reload: Answers, enforce: Answers
+) -> Starlette:
+    """The operator's port, of one process or of several."""
     return Starlette(
         routes=[
             Route("/livez", livez),

@@ -8,9 +8,8 @@ from typing import Any, Protocol
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
-from gateway.edge.ops import asked_to_enforce, barred, refuse
+from gateway.edge.ops import asked_to_enforce, barred, paths, refuse
 from gateway.telemetry.metrics import Metrics
 
 __all__ = ["Flock", "Said", "operator_app"]
@@ -99,16 +98,7 @@ def operator_app(flock: Flock, *, token: str | None = None, local: bool = True) 
             return asked
         return _together(await flock.enforce(asked, by="operator's port"))
 
-    return Starlette(
-        routes=[
-            Route("/livez", livez),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
-            Route("/-/policy", policy),
-            Route("/-/reload", reload, methods=["POST"]),
-            Route("/-/enforce", enforce, methods=["PUT"]),
-        ]
-    )
+    return paths(livez, readyz, metrics, policy, reload, enforce)
 
 
 def _down(store: Any) -> bool:

@@ -1,8 +1,5 @@
 """After all scenes: has each request one line and two rows, do the ledgers agree with themselves, do the counts?"""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +10,7 @@ from gateway.stores.segments import ledgers, read_rows
 from tests.chaos.callers import Ask
 from tests.chaos.host import Kill
 from tests.chaos.records import Records
-from tests.cli.process import ROOT
+from tests.soak.audit import fails
 
 __all__ = ["LINE", "audit", "cut"]
 
@@ -69,7 +66,9 @@ def audit(
     if not lost["lines"] <= unsaid <= short:
         wrong.append(f"{dict(lost)}, and {short} requests were cut short: an answered one has no row, or others no end")
     with ThreadPoolExecutor() as both:
-        wrong += [said for said in both.map(lambda command: _fails(folder, command), ("verify", "replay")) if said]
+        wrong += [
+            said for said in both.map(lambda command: fails(folder, command, LONGEST), ("verify", "replay")) if said
+        ]
     return wrong, dict(lost)
 
 

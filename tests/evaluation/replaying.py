@@ -1,8 +1,6 @@
 """Shell. Traffic through the gateway's own steps, as `gauger replay` plays it, account by account at the end."""
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from math import inf
 from typing import Any
@@ -17,6 +15,7 @@ from gateway.errors import Mistake
 from gateway.ledger.record import Ruled
 from gateway.ledger.steps import Steps
 from gateway.policy.model import Policy
+from gateway.restore import undisturbed
 from gateway.stores.accounts import MemoryAccounts
 from gateway.stores.memory import MemoryLimits
 from tests.evaluation.metrics import RANKS, Case
@@ -106,7 +105,7 @@ def replay(
     exchanged = 0
     shares = [(name, f"{name}.hits", f"{name}.of") for name in rates(policy)]
     tracks: dict[str, Track] = {}
-    with _uncollected():
+    with undisturbed():
         for number, line in enumerate(requests, 1):
             said_of = line.account if fleet.by_key else f"{number}"
             player = workers[blake2b(said_of.encode()).digest()[0] % fleet.workers].player
@@ -157,15 +156,3 @@ def _add(track: Track, said: _Said, verdict: Verdict, shares: Iterable[tuple[str
         known = readings.get(of, 0.0)
         if known and known >= track.counts.get(name, NOTHING)[1]:
             track.counts[name] = (readings.get(hits, 0.0), known)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector, as `gauger replay` keeps it away: what is loaded stays, and would be walked ever again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

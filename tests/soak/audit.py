@@ -10,7 +10,7 @@ from gateway.ledger.record import Gap, Ruled, Settled
 from gateway.stores.segments import read_rows
 from tests.soak.host import ROOT, Lines
 
-__all__ = ["audit"]
+__all__ = ["audit", "fails"]
 
 LONGEST = 3600  # s of a replay
 
@@ -46,15 +46,15 @@ def audit(folder: Path, lines: Lines, asked: int) -> list[str]:
     for name, told, found in (("ruled", lines.ruled, ruled), ("settled", lines.settled, settled)):
         if set(told) != set(found):
             wrong.append(f"{len(set(told) ^ set(found))} rows `{name}` stand in the lines or in the ledger alone")
-    return wrong + [said for command in ("verify", "replay") if (said := _fails(folder, command))]
+    return wrong + [said for command in ("verify", "replay") if (said := fails(folder, command, LONGEST))]
 
 
-def _fails(folder: Path, command: str) -> str:
-    """What a command says of the ledger where it finds fault with it."""
+def fails(folder: Path, command: str, longest: float) -> str:
+    """What a command says of the ledgers in a folder where it finds fault with them, within so many seconds."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GAUGER_")}
     argv = [sys.executable, "-m", "gateway", command, str(folder / "ledger")]
     env = clean | {"GAUGER_STATE_DIR": str(folder)}
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST, check=False)
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=longest, check=False)
     if not done.returncode:
         return ""
     return f"gauger {command} ends with {done.returncode}: " + " | ".join(
