@@ -107,6 +107,7 @@ class Embedded:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("GAUGER_")},  # keys, tokens
             process_group=0,
         )
         self.pid = process.pid

@@ -57,6 +57,19 @@ async def answered(server: Embedded) -> Any:
     raise AssertionError("the server does not answer")
 
 
+async def test_it_is_told_no_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, told = folder / "program", folder / "told"
+    program.write_text(f'#!/bin/sh\nenv > "{told}"\nexec "{binary()}" "$@"\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(embedded, "binary", lambda: program)
+    monkeypatch.setenv("GAUGER_PEPPER", "a-pepper-that-nobody-else-needs")
+    monkeypatch.setenv("SOMETHING", "else")
+    async with Embedded.running(settings(folder)):
+        said = told.read_text()
+    assert "SOMETHING=else" in said
+    assert "a-pepper" not in said
+
+
 async def test_it_listens_on_a_socket_that_we_alone_reach_and_forgets_nothing_while_it_is_full(folder: Path) -> None:
     async with Embedded.running(settings(folder)) as server, client(server) as valkey:
         assert server.uri == f"valkey+unix://{folder}/valkey/valkey.sock"
