@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-ENGINE = 4
+ENGINE = 5
 """Version of the core's arithmetic. Rows of another engine replay to what this one says, and the report says so."""
 
 

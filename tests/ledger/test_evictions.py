@@ -105,5 +105,5 @@ def test_where_they_differ_the_engine_is_named() -> None:
         replay.step(row)
     assert replay.tally.first is not None
     assert replay.tally.first.cause == "engine"
-    said = "differs by engine (1 recorded, this is 4): verdict.readings.day.requests: 1.5 recorded, 1.0 now"
+    said = "differs by engine (1 recorded, this is 5): verdict.readings.day.requests: 1.5 recorded, 1.0 now"
     assert replay.tally.first.what == said

@@ -206,7 +206,7 @@ def test_rows_of_another_engine_differ_by_engine() -> None:
     verdict = replace(of(made.rows, "x1", Ruled).verdict, input=3)
     first = replayed(changed(made.rows, "x1", Ruled, verdict=verdict))[0].tally.first
     assert first is not None
-    assert first.what.startswith("differs by engine (99 recorded, this is 4): verdict.input: 3 recorded")
+    assert first.what.startswith("differs by engine (99 recorded, this is 5): verdict.input: 3 recorded")
     assert first.cause == "engine"
 
 
