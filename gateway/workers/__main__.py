@@ -24,7 +24,7 @@ from gateway.errors import Mistake
 from gateway.serving import Gateway, opened, tune, warn_of_open_relay
 from gateway.settings import Settings
 from gateway.telemetry import events
-from gateway.workers.channel import Answer, Ask, Brief, Last, Up, Wrong, frame, read, read_brief
+from gateway.workers.channel import Answer, Ask, Brief, Last, Message, Up, Wrong, frame, read, read_brief
 from gateway.workers.sharing import Acceptor, Board
 
 __all__ = ["main"]
@@ -85,13 +85,13 @@ async def _work(brief: Brief, channel: socket.socket, sockets: list[socket.socke
             tune()
             if brief.worker == 0:
                 warn_of_open_relay(settings, policy)
-            writer.write(frame(Up(policy.id, policy.digest, policy.mode)))
+            _say(writer, Up(policy.id, policy.digest, policy.mode))
 
         try:
             await run([gateway.data], gateway.stop, started=started, settings=settings)
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(WORDS):
-                    writer.write(frame(Last(gateway.core.metrics.render())))
+                    _say(writer, Last(gateway.core.metrics.render()))
                     await writer.drain()
         finally:
             serving.cancel()
@@ -106,10 +106,10 @@ async def _answer(gateway: Gateway, reader: asyncio.StreamReader, writer: asynci
     async def one(ask: Ask) -> None:
         try:
             answer = await client.request(ask.method, ask.path, content=ask.body)
-            writer.write(frame(Answer(ask.id, answer.status_code, answer.content)))
+            _say(writer, Answer(ask.id, answer.status_code, answer.content))
         except Exception:
             log.exception("a question of the supervisor was not answered")
-            writer.write(frame(Answer(ask.id, 500, b'{"error": "it failed, and its log says why"}')))
+            _say(writer, Answer(ask.id, 500, b'{"error": "it failed, and its log says why"}'))
         finally:
             room.release()
 
@@ -120,6 +120,12 @@ async def _answer(gateway: Gateway, reader: asyncio.StreamReader, writer: asynci
                 group.create_task(one(message))
         log.warning("the supervisor is gone")
         gateway.end()
+
+
+def _say(writer: asyncio.StreamWriter, message: Message) -> None:
+    """Says nothing where the supervisor is gone: uvloop's transports raise then, where asyncio's are silent."""
+    if not writer.is_closing():
+        writer.write(frame(message))
 
 
 def _outlive(channel: socket.socket, seconds: float) -> None:

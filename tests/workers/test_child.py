@@ -16,7 +16,7 @@ import pytest
 from gateway.edge.server import listen
 from gateway.settings import Settings
 from gateway.workers import child as child_module
-from gateway.workers.channel import Answer, Brief, told
+from gateway.workers.channel import Answer, Brief, frame, told
 from gateway.workers.child import Child, Gone
 from gateway.workers.sharing import board_file
 from tests.workers.conftest import WIDE
@@ -85,6 +85,26 @@ async def test_given_up_it_is_killed(tmp_path: Path) -> None:
         await asyncio.gather(living, return_exceptions=True)
     with pytest.raises(ProcessLookupError):
         os.kill(child.pid, 0)
+
+
+async def test_one_whose_supervisor_is_gone_ends_as_if_it_had_been_told_to(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    async with brief(tmp_path, ledger=tmp_path / "led") as given, asyncio.timeout(DEADLINE):
+        with theirs:
+            worker = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "gateway.workers", "0"),
+                stdin=theirs.fileno(),
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=[*given.shared, given.board],
+                cwd=Path(__file__).parents[2],
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            )
+        with ours:
+            ours.sendall(frame(given))
+            await asyncio.to_thread(ours.recv, 1, socket.MSG_PEEK)  # it serves; that is never read: the end is abrupt
+        _, said = await worker.communicate()
+        assert (worker.returncode, b"Traceback" in said) == (0, False), said.decode()
+        assert b"the supervisor is gone" in said
 
 
 def test_one_whose_loop_does_not_turn_ends_when_its_supervisor_does() -> None:
