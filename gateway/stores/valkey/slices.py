@@ -150,8 +150,8 @@ class SlicedLimits:
                     readings += (replace(drawn.readings[0], cost=units, shadow=draw.shadow),)
                     continue
                 mine.charges[draw.limit] = name
+            mine.used[draw.limit] = units  # whether or not it is answered: the end says it again
             readings += await self._remote.charge(name, {draw.limit: units}, now)
-            mine.used[draw.limit] = units
         if mine.rest:
             readings += await self._remote.charge(request, used, now)
         return readings
@@ -171,8 +171,8 @@ class SlicedLimits:
                 changes[draw.limit] = units - draw.cost
                 units -= mine.used.get(draw.limit, 0)
             self._pool.use(parts, max(0, units))
-        for name in mine.charges.values():
-            self._remote.settle(name, {})
+        for limit, name in mine.charges.items():
+            self._remote.settle(name, {limit: mine.used.get(limit, 0)})
         return changes
 
     def renew(self, request: str) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from gateway.quotas import Draw
+from gateway.errors import StoreDown
+from gateway.quotas import Draw, Reading
 from tests.stores.valkey.fakes import SECOND, START, Store, eventually
 from tests.stores.valkey.sliced import Make, idle, quota, rate, slicers, slot
 
@@ -119,6 +121,28 @@ async def test_a_charge_goes_to_the_store_at_once(make: Make) -> None:
     await eventually(lambda: not limits.slices)
     assert client.store.left(quota()) == 865
     assert await limits.charge("nobody", {"daily": 1}, START) == ()
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_a_charge_whose_answer_is_lost_is_paid_once(
+    make: Make, monkeypatch: pytest.MonkeyPatch, *, done: bool
+) -> None:
+    limits, client = make()
+    charge = client.charge
+
+    async def lost(*given: Any) -> tuple[Reading, ...]:
+        if done:
+            await charge(*given)
+        raise StoreDown("no answer in time", "timeout")
+
+    await limits.draw("r", (quota(10),), START, "")
+    monkeypatch.setattr(client, "charge", lost)
+    with pytest.raises(StoreDown):
+        await limits.charge("r", {"daily": 100}, START)
+    assert limits.settle("r", {"daily": 130}) == {"daily": 120}
+    idle(client)
+    await eventually(lambda: not limits.slices)
+    assert client.store.left(quota()) == 870
 
 
 async def test_a_charge_of_a_cell_in_debt_says_so(make: Make) -> None:
