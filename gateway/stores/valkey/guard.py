@@ -272,7 +272,7 @@ class GuardedLimits:
         self._learn(hello)
         if self.since:
             self._up()
-        else:  # a draw that the store didn't answer, refused or still under way, owes without an outage
+        elif not self._shares.requests:  # of one that the store didn't answer, refused here; the others' ends tell
             self._tell_soon()
 
     def _learn(self, hello: Hello) -> None:

@@ -1,11 +1,10 @@
 """The breaker in front of a shared store: what is the store's, what is this process's, and what becomes of it after."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from gateway.errors import Down
 from gateway.quotas import Draw
@@ -13,33 +12,17 @@ from gateway.stores.memory import MemoryLimits
 from gateway.stores.valkey import guard as guarding
 from gateway.stores.valkey.guard import GuardedLimits
 from gateway.stores.valkey.slices import SlicedLimits
-from tests.stores.valkey.fakes import DAY, MINUTE, SECOND, START, Client, Heard, Store, eventually
-
-RATE = Draw("rate", "rate|a", "rate", "requests", 60, MINUTE, 60, 1)
-TOKENS = Draw("tokens", "tokens|a", "rate", "tokens.output", 60, MINUTE, 60, 20)
-DAILY = Draw("daily", "daily|a", "quota", "tokens.total", 100, DAY, 100, 10, START)
-LIVE = Draw("live", "live|a", "lease", "concurrent", 4, 900 * SECOND, 4, 1)
-
-Made = tuple[GuardedLimits, Client, Heard]
+from tests.stores.valkey.fakes import DAY, SECOND, START, Client, Heard, Store, eventually
+from tests.stores.valkey.guarded import DAILY, LIVE, RATE, TOKENS, Make, guards
 
 
 @pytest.fixture
-async def make() -> AsyncIterator[Callable[..., Made]]:
-    made: list[GuardedLimits] = []
-
-    def build(store: Store | None = None, **given: Any) -> Made:
-        client, log = Client(store or Store()), Heard()
-        settings: dict[str, Any] = {"beat": 3600.0, "probe": (0.001, 0.002), "spread": 0.0} | given
-        guard = GuardedLimits(client, MemoryLimits(), log=log, clock=lambda: client.store.now, **settings)
-        made.append(guard)
-        return guard, client, log
-
-    yield build
-    for guard in made:
-        await guard.aclose()
+async def make() -> AsyncIterator[Make]:
+    async with guards() as build:
+        yield build
 
 
-async def test_while_the_store_answers_it_decides(make: Callable[..., Made]) -> None:
+async def test_while_the_store_answers_it_decides(make: Make) -> None:
     guard, client, log = make()
     drawn = await guard.draw("r", (RATE, TOKENS), START, "org")
     assert (drawn.ok, drawn.store, drawn.at) == (True, "valkey", START)
@@ -50,7 +33,7 @@ async def test_while_the_store_answers_it_decides(make: Callable[..., Made]) -> 
 
 
 @pytest.mark.parametrize("kind", sorted(guarding.SAYS_NO))
-async def test_a_store_that_says_no_is_asked_once(make: Callable[..., Made], kind: Down) -> None:
+async def test_a_store_that_says_no_is_asked_once(make: Make, kind: Down) -> None:
     guard, client, log = make(probe=(3600.0, 3600.0))
     client.trouble = kind
     for n in range(20):
@@ -62,7 +45,7 @@ async def test_a_store_that_says_no_is_asked_once(make: Callable[..., Made], kin
 
 
 @pytest.mark.parametrize("kind", ["timeout", "closed", "moved", "busy", "error"])
-async def test_a_store_that_does_not_answer_is_asked_three_times(make: Callable[..., Made], kind: Down) -> None:
+async def test_a_store_that_does_not_answer_is_asked_three_times(make: Make, kind: Down) -> None:
     guard, client, log = make(probe=(3600.0, 3600.0))
     await guard.draw("before", (RATE,), START)
     client.trouble = kind
@@ -72,7 +55,7 @@ async def test_a_store_that_does_not_answer_is_asked_three_times(make: Callable[
     assert log.events == ["the store is away"]
 
 
-async def test_of_many_at_once_each_waits_once_and_those_after_them_do_not(make: Callable[..., Made]) -> None:
+async def test_of_many_at_once_each_waits_once_and_those_after_them_do_not(make: Make) -> None:
     guard, client, log = make(probe=(3600.0, 3600.0))
     client.trouble, client.pause = "timeout", asyncio.Event()
     waiting = [asyncio.create_task(guard.draw(str(n), (LIVE,), START)) for n in range(50)]
@@ -86,7 +69,7 @@ async def test_of_many_at_once_each_waits_once_and_those_after_them_do_not(make:
     assert (client.waits, guard.errors, log.events) == (50, {"timeout": 50}, ["the store is away"])
 
 
-async def test_a_failure_now_and_then_changes_nothing(make: Callable[..., Made]) -> None:
+async def test_a_failure_now_and_then_changes_nothing(make: Make) -> None:
     guard, client, log = make()
     for n in range(400):
         client.trouble = "timeout" if n % 25 == 0 else None
@@ -97,7 +80,7 @@ async def test_a_failure_now_and_then_changes_nothing(make: Callable[..., Made])
     assert guard.leases == 0 and client.store.limits.leases == 0
 
 
-async def test_a_store_of_which_a_part_is_dead_goes_down(make: Callable[..., Made]) -> None:
+async def test_a_store_of_which_a_part_is_dead_goes_down(make: Make) -> None:
     guard, client, _ = make(probe=(3600.0, 3600.0))
     for n in range(40):
         client.trouble = "timeout" if n % 3 == 0 else None
@@ -106,7 +89,7 @@ async def test_a_store_of_which_a_part_is_dead_goes_down(make: Callable[..., Mad
     assert client.waits <= 4
 
 
-async def test_a_failure_of_a_call_from_before_the_outage_does_not_count_after_it(make: Callable[..., Made]) -> None:
+async def test_a_failure_of_a_call_from_before_the_outage_does_not_count_after_it(make: Make) -> None:
     guard, client, log = make()
     client.pause = late = asyncio.Event()
     waiting = [asyncio.create_task(guard.draw(f"late {n}", (RATE,), START)) for n in range(3)]
@@ -122,7 +105,7 @@ async def test_a_failure_of_a_call_from_before_the_outage_does_not_count_after_i
     assert log.events == ["the store is away", "the store is back"]
 
 
-async def test_a_request_settles_where_it_was_drawn(make: Callable[..., Made]) -> None:
+async def test_a_request_settles_where_it_was_drawn(make: Make) -> None:
     guard, client, _ = make()
     await guard.draw("there", (TOKENS, LIVE), START)
     client.trouble = "refused"
@@ -139,7 +122,7 @@ async def test_a_request_settles_where_it_was_drawn(make: Callable[..., Made]) -
     assert client.settled == [("there", {"tokens": 1})]
 
 
-async def test_what_was_used_here_is_told_once_and_counts_there(make: Callable[..., Made]) -> None:
+async def test_what_was_used_here_is_told_once_and_counts_there(make: Make) -> None:
     guard, client, log = make(replicas=2)
     client.trouble = "refused"
     await guard.draw("r", (TOKENS, DAILY), START, "org")
@@ -156,7 +139,7 @@ async def test_what_was_used_here_is_told_once_and_counts_there(make: Callable[.
     assert client.store.left(DAILY) == 86
 
 
-async def test_an_end_after_the_outage_tells_its_overrun(make: Callable[..., Made]) -> None:
+async def test_an_end_after_the_outage_tells_its_overrun(make: Make) -> None:
     guard, client, _ = make()
     client.trouble = "refused"
     await guard.draw("r", (DAILY,), START)
@@ -167,7 +150,7 @@ async def test_an_end_after_the_outage_tells_its_overrun(make: Callable[..., Mad
     assert client.store.left(DAILY) == 87
 
 
-async def test_what_could_not_be_told_is_told_after_the_next_outage(make: Callable[..., Made]) -> None:
+async def test_what_could_not_be_told_is_told_after_the_next_outage(make: Make) -> None:
     guard, client, log = make()
     client.trouble = "refused"
     for n in range(150):
@@ -182,7 +165,7 @@ async def test_what_could_not_be_told_is_told_after_the_next_outage(make: Callab
     assert log.events == ["the store is away", "the store is back"] * 2
 
 
-async def test_a_session_is_charged_where_it_began(make: Callable[..., Made]) -> None:
+async def test_a_session_is_charged_where_it_began(make: Make) -> None:
     guard, client, _ = make()
     await guard.draw("there", (DAILY,), START)
     client.trouble = "refused"
@@ -198,7 +181,7 @@ async def test_a_session_is_charged_where_it_began(make: Callable[..., Made]) ->
     assert client.owed == [("daily|a", 15, ""), ("daily|a", 2, "")]
 
 
-async def test_a_closed_limit_refuses_while_the_store_is_away(make: Callable[..., Made]) -> None:
+async def test_a_closed_limit_refuses_while_the_store_is_away(make: Make) -> None:
     guard, client, _ = make(stances=lambda: {"rate": "closed", "daily": "open"})
     client.trouble = "refused"
     drawn = await guard.draw("r", (DAILY, RATE), START)
@@ -210,7 +193,7 @@ async def test_a_closed_limit_refuses_while_the_store_is_away(make: Callable[...
     assert client.store.left(DAILY) == 90
 
 
-async def test_the_heartbeat_counts_processes_and_sees_that_the_memory_is_gone(make: Callable[..., Made]) -> None:
+async def test_the_heartbeat_counts_processes_and_sees_that_the_memory_is_gone(make: Make) -> None:
     store = Store()
     guard, _, log = make(store, beat=0.001, replicas=2)
     await guard.start()
@@ -225,7 +208,7 @@ async def test_the_heartbeat_counts_processes_and_sees_that_the_memory_is_gone(m
     assert guard.detail()["replicas"] == 3
 
 
-async def test_a_store_that_came_back_has_not_heard_of_everybody_yet(make: Callable[..., Made]) -> None:
+async def test_a_store_that_came_back_has_not_heard_of_everybody_yet(make: Make) -> None:
     store = Store()
     guard, client, _ = make(store, beat=0.001)
     store.processes = 4
@@ -242,7 +225,7 @@ async def test_a_store_that_came_back_has_not_heard_of_everybody_yet(make: Calla
     await eventually(lambda: guard.replicas == 1)
 
 
-async def test_a_store_that_is_away_at_the_start_comes_later(make: Callable[..., Made]) -> None:
+async def test_a_store_that_is_away_at_the_start_comes_later(make: Make) -> None:
     guard, client, log = make()
     client.trouble = "refused"
     await guard.start()
@@ -261,7 +244,7 @@ async def test_a_store_that_is_away_at_the_start_comes_later(make: Callable[...,
     }
 
 
-async def test_a_first_heartbeat_that_is_lost_is_soon_said_again(make: Callable[..., Made]) -> None:
+async def test_a_first_heartbeat_that_is_lost_is_soon_said_again(make: Make) -> None:
     store = Store()
     guard, client, log = make(store, beat=3600.0)
     client.trouble = "timeout"
@@ -277,35 +260,7 @@ async def test_a_first_heartbeat_that_is_lost_is_soon_said_again(make: Callable[
     assert (guard.lost, log.events) == (1, ["the store is away", "the store lost its state", "the store is back"])
 
 
-async def test_renewals_do_not_queue_up_before_what_ends_in_an_outage(make: Callable[..., Made]) -> None:
-    guard, client, _ = make()
-    for n in range(3):
-        assert (await guard.draw(str(n), (LIVE,), START)).store == "valkey"
-    client.trouble = "refused"
-    await guard.draw("here", (LIVE,), START)
-    for _ in range(100):
-        for n in range(3):
-            await guard.renew(str(n), START)
-    assert client.renewed == []
-    client.trouble = None
-    await eventually(lambda: not guard.degraded)
-    for n in range(3):
-        await guard.renew(str(n), START)
-    assert client.renewed == ["0", "1", "2"]
-
-
-async def test_one_call_that_is_lost_leaves_nothing_untold(make: Callable[..., Made]) -> None:
-    guard, client, log = make(beat=0.001)
-    client.trouble = "timeout"
-    drawn = await guard.draw("r", (DAILY, replace(RATE, cost=61)), START)
-    client.trouble = None
-    assert (drawn.ok, drawn.store) == (False, "degraded")
-    assert (await guard.draw("s", (DAILY,), START)).ok
-    await eventually(lambda: guard.detail()["untold_cells"] == 0)
-    assert (guard.degraded, log.events) == (False, [])
-
-
-async def test_an_idle_gateway_sees_it_too(make: Callable[..., Made]) -> None:
+async def test_an_idle_gateway_sees_it_too(make: Make) -> None:
     guard, client, log = make(beat=0.001)
     await guard.start()
     client.trouble = "timeout"
@@ -313,7 +268,7 @@ async def test_an_idle_gateway_sees_it_too(make: Callable[..., Made]) -> None:
     assert guard.why == "timeout" and log.events == ["the store is away"]
 
 
-async def test_the_end_tells_what_is_owed_and_ends_every_task(make: Callable[..., Made]) -> None:
+async def test_the_end_tells_what_is_owed_and_ends_every_task(make: Make) -> None:
     guard, client, _ = make(spread=3600.0)
     client.trouble = "refused"
     await guard.draw("r", (DAILY,), START)
@@ -324,7 +279,7 @@ async def test_the_end_tells_what_is_owed_and_ends_every_task(make: Callable[...
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_the_end_in_an_outage_says_what_was_not_told(make: Callable[..., Made]) -> None:
+async def test_the_end_in_an_outage_says_what_was_not_told(make: Make) -> None:
     guard, client, log = make(probe=(3600.0, 3600.0))
     client.trouble = "refused"
     await guard.draw("r", (DAILY,), START)
@@ -332,7 +287,7 @@ async def test_the_end_in_an_outage_says_what_was_not_told(make: Callable[..., M
     assert log.events == ["the store is away", "the store was not told of all use"]
 
 
-async def test_a_request_draws_once(make: Callable[..., Made]) -> None:
+async def test_a_request_draws_once(make: Make) -> None:
     guard, client, _ = make()
     client.trouble = "refused"
     await guard.draw("r", (DAILY,), START)
@@ -340,9 +295,7 @@ async def test_a_request_draws_once(make: Callable[..., Made]) -> None:
         await guard.draw("r", (DAILY,), START)
 
 
-async def test_a_defect_of_the_heartbeat_is_logged_once(
-    make: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_defect_of_the_heartbeat_is_logged_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     guard, client, log = make(beat=0.001)
 
     async def broken() -> Any:
@@ -355,7 +308,7 @@ async def test_a_defect_of_the_heartbeat_is_logged_once(
 
 
 async def test_a_heartbeat_that_was_under_way_when_the_store_went_down_may_bring_it_back(
-    make: Callable[..., Made],
+    make: Make,
 ) -> None:
     guard, client, log = make(beat=0.001)
     await guard.draw("r", (RATE,), START)
@@ -370,7 +323,7 @@ async def test_a_heartbeat_that_was_under_way_when_the_store_went_down_may_bring
     await eventually(lambda: client.calls["hello"] > beats + 2)
 
 
-async def test_a_cluster_that_is_rearranged_has_lost_nothing(make: Callable[..., Made]) -> None:
+async def test_a_cluster_that_is_rearranged_has_lost_nothing(make: Make) -> None:
     store = Store()
     store.epoch = "a,b,c"
     guard, _, log = make(store, beat=0.001)
@@ -384,7 +337,7 @@ async def test_a_cluster_that_is_rearranged_has_lost_nothing(make: Callable[...,
     await eventually(lambda: guard.lost == 1)
 
 
-async def test_a_refusal_that_speaks_of_some_limits_alone_is_an_answer_too(make: Callable[..., Made]) -> None:
+async def test_a_refusal_that_speaks_of_some_limits_alone_is_an_answer_too(make: Make) -> None:
     store = Store()
     client, log = Client(store), Heard()
     sliced = SlicedLimits(client, crosses=lambda limit: limit == "daily", clock=lambda: store.now)

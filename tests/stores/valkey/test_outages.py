@@ -254,7 +254,9 @@ async def test_a_slot_that_moves_loses_nothing() -> None:
             other = next(node for node in cluster.nodes if node is not home)
             moving = asyncio.create_task(asyncio.to_thread(cluster.move, key, other))
             while not moving.done():
-                assert (await gate.draw(0))[1].ok
+                looked, drawn = await gate.draw(0)
+                assert drawn.ok
+                await gate.settle(looked, 0)
                 await asyncio.sleep(0)
             await moving
             await gate.settle(request, 5)
