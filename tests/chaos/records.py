@@ -36,6 +36,11 @@ class Record(msgspec.Struct, frozen=True):
     left: dict[str, int]  # limit -> units left, as the draw said
     readings: dict[str, Any]
 
+    @property
+    def decided(self) -> float:
+        """s of the wall: when its draw was over."""
+        return self.at + self.draw / 1e6
+
 
 class Records:
     """All lines of all lives so far. `half` counts lines that a kill cut off; `twice` are names with two lines."""

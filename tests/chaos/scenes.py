@@ -256,8 +256,8 @@ async def _away_is_degraded(stage: Stage, records: Sequence[Record], gone: float
     late = [record for record in records if record.at >= back and record.store == "valkey"]
     stage.claim(late, "no record says that the store is back")
     if away and late:
-        stage.ms("ms to the first degraded decision", min(each.at for each in away) - gone)
-        stage.ms("ms to the first exact decision", min(each.at for each in late) - back)
+        stage.ms("ms to the first degraded decision", min(each.decided for each in away) - gone)
+        stage.ms("ms to the first exact decision", min(each.decided for each in late) - back)
 
 
 STORE_SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
