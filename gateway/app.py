@@ -195,7 +195,8 @@ def _share(core: Core, settings: Settings) -> None:
         return
     client = connect(uri, settings.store_timeout, settings.store_ca)
     clock, log = core.clock.now, events.get("store")
-    remote = RemoteLimits(client, log)
+    name = "" if settings.ledger is None else worker_of(settings.ledger)  # whose accounts these are
+    remote = RemoteLimits(client, log, name=name)
     core.metrics.watch("gauger_store_waiting", lambda: remote.waiting)
     core.metrics.watch("gauger_store_dropped_total", lambda: remote.dropped)
     shared = SlicedLimits(
@@ -214,9 +215,8 @@ def _share(core: Core, settings: Settings) -> None:
         clock=clock,
     )
     if core.campaigns is not None:
-        former = "" if settings.ledger is None else worker_of(settings.ledger)  # whose accounts these are
         most = MOST if not settings.embedded_valkey else min(MOST, settings.embedded_valkey_memory // FACTS_SHARE)
-        core.gossip = Gossip(core.campaigns, client, core.pepper.id, clock=clock, log=log, worker=former, most=most)
+        core.gossip = Gossip(core.campaigns, client, core.pepper.id, clock=clock, log=log, worker=name, most=most)
 
 
 def _tag_key(settings: Settings) -> bytes | None:

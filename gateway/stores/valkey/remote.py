@@ -8,6 +8,7 @@ should it arrive only now. A process that dies leaves its reservations charged; 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
@@ -61,16 +62,19 @@ class RemoteLimits:
 
     `owner` names the slot that a request's cells live in; of a cell that several owners share, it has to be one and the
     same for all (the cell's own key is a good one). `clock` gives the µs that hold in place of the store's, for tests.
+    `name`: of the process, where its next life has the same; it is counted once then.
     """
 
-    def __init__(self, client: Client, log: Log = SILENCE, *, clock: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, client: Client, log: Log = SILENCE, *, clock: Callable[[], int] | None = None, name: str = ""
+    ) -> None:
         self.forgotten = 0  # reservations that nobody settled while 200,000 others came
         self.cancelled = 0  # draws whose answer was lost
         self._client = client
         self._outbox = Outbox(client, log)
         self._clock = clock if clock is not None else int
         self._open: OrderedDict[str, _Open] = OrderedDict()
-        self._process = token_hex(8)
+        self._process = name or token_hex(8)
 
     @property
     def open(self) -> int:
@@ -154,21 +158,26 @@ class RemoteLimits:
 
     async def hello(self) -> Hello:
         """Says that this process lives. The epoch of a cluster is that of all its primaries together."""
-        tags = await self._client.tags()
-        answers = await asyncio.gather(*(self._hello(tag) for tag in tags))
+        answers = await self._hellos(SILENT)
         epochs = [epoch for epoch, _, _, _ in answers]
         now, replicas = max(each[2] for each in answers), max(each[3] for each in answers)
         epoch = epochs[0] if len(epochs) == 1 else blake2b("".join(epochs).encode(), digest_size=8).hexdigest()
         return Hello(epoch, now, replicas, any(each[1] for each in answers))
 
     async def aclose(self) -> None:
-        """Sends what is queued, for a second at most, and closes the client."""
+        """Sends what is queued, for a second at most, takes its leave, and closes the client."""
         await self._outbox.aclose()
+        with suppress(StoreDown):  # then it counts for `SILENT` more
+            await self._hellos(0)
         await self._client.aclose()
 
-    async def _hello(self, tag: str) -> tuple[str, bool, int, int]:
+    async def _hellos(self, silent: int) -> list[tuple[str, bool, int, int]]:
+        tags = await self._client.tags()
+        return await asyncio.gather(*(self._hello(tag, silent) for tag in tags))
+
+    async def _hello(self, tag: str, silent: int) -> tuple[str, bool, int, int]:
         keys = (f"gauger:{tag}epoch", f"gauger:{tag}processes")
-        epoch, fresh, now, replicas = await self._client.run(HELLO, keys, (self._process, token_hex(8), SILENT))
+        epoch, fresh, now, replicas = await self._client.run(HELLO, keys, (self._process, token_hex(8), silent))
         return epoch.decode(), bool(fresh), now, replicas
 
     def _cancel(self, place: Place) -> None:
