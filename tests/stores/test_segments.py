@@ -91,8 +91,8 @@ def test_what_is_too_much_is_removed_from_the_beginning(tmp_path: Path) -> None:
     for row in rows(200):
         writer(row)
     assert writer.flush()
-    kept = files(tmp_path)
     writer.close()
+    kept = files(tmp_path)
     report = verify(tmp_path)
     assert report.proven
     assert report.begins > 1

@@ -34,7 +34,9 @@ def test_what_is_written_is_read(tmp_path: Path, pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [LENGTH.pack(0xFFFF_FFFF) + bytes(100_000_000), b"\1\0\0", LENGTH.pack(5) + b"four", b"\1"]
+    "text",
+    [LENGTH.pack(0xFFFF_FFFF) + bytes(100_000_000), b"\1\0\0", LENGTH.pack(5) + b"four", b"\1"],
+    ids=["long", "half a length", "half a piece", "a byte"],
 )
 def test_a_small_file_that_says_it_is_large_takes_no_memory(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "snapshot-00000001-000000000009.bin"
