@@ -120,8 +120,8 @@ EVERYTHING = (
     "gauger: 1\npolicy: {id: bench-everything, mode: enforce}\nuse: [packs/extraction-enforce.yaml]\n"
     + LIMITS
     + """\
-  - {id: extraction-pace, set: {rate: 1000000000M tokens/s}}
-  - {id: campaign-pace, set: {rate: 1000000000M tokens/s}}
+  - {id: extraction-pace, set: {rate: 1000000000M tokens/min}}
+  - {id: campaign-pace, set: {rate: 1000000000M tokens/min}}
 """
 )
 
