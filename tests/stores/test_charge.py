@@ -1,6 +1,6 @@
 """What a request has used is charged while it is under way: nothing is refused, nothing is charged twice."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -27,12 +27,6 @@ def daily(cost: int, day: int = 0, capacity: int = 100) -> Draw:
 
 def live() -> Draw:
     return Draw("live", "live|a", "lease", "concurrent", 1, 900 * SECOND, 1, 1)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as made:
-        yield made
 
 
 @pytest.fixture(params=STORES)

@@ -1,7 +1,7 @@
 """What every store of limits does, whatever it is made of. A new store is one more name in STORES."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -18,12 +18,6 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 START = 20_000 * DAY
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as made:
-        yield made
 
 
 @pytest.fixture(params=STORES)
