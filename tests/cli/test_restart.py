@@ -82,7 +82,7 @@ async def killed(served: Served, folder: Path, done: list[str]) -> None:
     calls = [asyncio.create_task(asking(url, key, done)) for key in range(CLIENTS)]
     async with httpx.AsyncClient() as client:
         stuck = [asyncio.create_task(ask(client, url, "stuck", f"stuck-{at}")) for at in range(2)]
-        while len(set(snapshots(folder)) - before) < 2 or len(done) < 60:
+        while len(set(snapshots(folder)) - before) < 2 or len(done) < 200:
             await asyncio.sleep(0.01)
         assert (await ask(client, url, "stuck", "more")).status_code == 429  # both places are taken
         served.signal(signal.SIGKILL)
