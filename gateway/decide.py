@@ -27,6 +27,7 @@ from gateway.signals import GENERATES, Ended, Slab
 from gateway.usage import Usage
 
 __all__ = [
+    "REFUSES",
     "AccountState",
     "Facts",
     "Outcome",
@@ -45,6 +46,7 @@ Word = Literal["allow", "tag", "clamp", "throttle", "block", "reject"]
 READS = GENERATES | {"embeddings"}
 SESSION = "realtime"  # the operation of a session, which is charged while it lasts
 SWITCHED = 101  # status of a session that was opened
+REFUSES = frozenset({401, 403})  # statuses of a model server that doesn't accept a key
 MODELS = 16  # models remembered an account; the least recently used goes first
 FILES = 32  # uploaded files remembered an account
 WARM = 20  # answers before the p90 is believed (simulated in the design notes: 1k tokens before that)
@@ -323,7 +325,7 @@ def actual(policy: Policy, facts: Facts, verdict: Verdict, outcome: Outcome, *, 
     """
     answered = 200 <= outcome.upstream_status < 500 or outcome.upstream_status == SWITCHED
     ours = outcome.end in ("upstream_error", "timeout", "crash") or outcome.upstream_status >= 500
-    unknown = outcome.upstream_status in (401, 403) and not proven
+    unknown = outcome.upstream_status in REFUSES and not proven
     costs: dict[str, int] = {}
     for draw in verdict.draws:
         if draw.unit == "requests":

@@ -107,6 +107,7 @@ class LimitLedger(Protocol):
     `owner`: the caller's organisation, else its account: limits of one owner are drawn in one step wherever they live.
     """
 
+    kind: Store  # where they live
     suspends: bool  # whether `settle` may give the event loop a turn, in which the caller can be cancelled
 
     async def draw(self, request: str, draws: Sequence[Draw], now: int, owner: str = "") -> Drawn: ...

@@ -15,6 +15,7 @@ from gateway.ledger.record import Ruled, Settled
 from gateway.ledger.steps import NOBODY
 from gateway.observe import VERSION, Observation, observe_folded, safe_name
 from gateway.observe.answers import answer_pieces
+from gateway.quotas import Store
 from gateway.refusals import render
 from gateway.telemetry.ids import ulid
 
@@ -78,8 +79,11 @@ async def answer(x: Exchange, refusal: Refusal) -> None:
     await x.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def outcome(x: Exchange, verdict: Verdict) -> Outcome:
-    """What happened, from what the shell saw. A stream that was cut still has the usage that was seen of it."""
+def outcome(x: Exchange, verdict: Verdict, store: Store) -> Outcome:
+    """What happened, from what the shell saw. A stream that was cut still has the usage that was seen of it.
+
+    `store`: where limits live, for a request that met none.
+    """
     if x.meter is not None and x.relayed:
         x.answer = x.meter.finish()
     end = x.end or ("done" if x.finished else "client_abort")
@@ -95,7 +99,7 @@ def outcome(x: Exchange, verdict: Verdict) -> Outcome:
         upstream_status=x.upstream_status,
         usage=x.answer.usage,
         limits=x.readings,
-        store=drawn.store if drawn is not None else "memory",
+        store=drawn.store if drawn is not None else store,
         at=drawn.at if drawn is not None and drawn.store == "valkey" and drawn.at != x.now else 0,
         error=x.error,
         pending=x.answer.finish in BACKGROUND,

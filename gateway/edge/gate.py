@@ -5,7 +5,7 @@ from time import perf_counter_ns
 
 from gateway import dialects
 from gateway.campaigns import Campaign
-from gateway.decide import Facts, Reflection, Verdict, actual, judge, settle
+from gateway.decide import REFUSES, Facts, Reflection, Verdict, actual, judge, settle
 from gateway.edge import effects, finish
 from gateway.edge.core import Core
 from gateway.edge.exchange import Aborted, ASGIApp, ClientGone, Exchange, Receive, Scope, Send
@@ -236,11 +236,11 @@ class Gate:
         ruled = x.ruled
         assert ruled is not None
         facts, verdict = ruled.facts, ruled.verdict
-        outcome = finish.outcome(x, verdict)
+        outcome = finish.outcome(x, verdict, core.limits.kind)
         now = core.clock.now()
         finish.remember(core, x, facts.seen, now)
         if x.drawn is not None and x.drawn.ok:
-            proven = core.accounts.get(facts.caller.account).proven
+            proven = outcome.upstream_status not in REFUSES or core.accounts.get(facts.caller.account).proven
             costs = actual(policy, facts, verdict, outcome, proven=proven)
             settled = await core.limits.settle(x.id, costs, now)
             outcome = finish.with_settled(outcome, settled)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from gateway.decide import AccountState, Facts, Outcome, Reflection, Verdict, actual, judge, settle
+from gateway.decide import REFUSES, AccountState, Facts, Outcome, Reflection, Verdict, actual, judge, settle
 from gateway.errors import Refusal
 from gateway.identity import Caller
 from gateway.ledger.record import Resumed
@@ -114,7 +114,7 @@ class Steps:
         if request in self._live:
             del self._live[request]
             if costs is None:
-                proven = self.accounts.get(facts.caller.account).proven
+                proven = outcome.upstream_status not in REFUSES or self.accounts.get(facts.caller.account).proven
                 costs = actual(policy, facts, verdict, outcome, proven=proven)
             settled = self.limits.give(request, costs, now)
         return settled, Reflection() if facts.rejected else self._learn(policy, facts, verdict, outcome, now)

@@ -7,6 +7,7 @@ from gateway.quotas import (
     Draw,
     Drawn,
     Reading,
+    Store,
     charge_quota,
     charge_rate,
     draw_lease,
@@ -37,6 +38,7 @@ class MemoryLimits:
     Raises ValueError where a request draws twice before it is settled.
     """
 
+    kind: Store = "memory"
     suspends = False
 
     def __init__(self, max_cells: int = 1_000_000, deadline: int = HOUR) -> None:

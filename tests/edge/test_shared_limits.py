@@ -85,6 +85,8 @@ async def test_a_store_that_dies_and_comes_back_is_in_the_record(
 ) -> None:
     async with start(store_mode=mode) as g:
         assert (await ask(client, g)).status_code == 200
+        assert (await client.post(f"{g.url}/v1/chat/completions", content=b"{", headers=KEY)).status_code == 400
+        assert g.records()[-1]["store"] == "valkey"  # where limits live, though this one met none
         server.kill()
         assert [(await ask(client, g)).status_code for _ in range(8)].count(200) in (4, 5)  # half of what was left
         found = await state(client, g)
@@ -97,7 +99,7 @@ async def test_a_store_that_dies_and_comes_back_is_in_the_record(
         assert (await ask(client, g)).status_code in (200, 429)
         stores = [(record["store"], record["level"]) for record in g.records()]
         assert stores[0] == ("valkey", "info") and stores[-1][0] == "valkey"
-        assert set(stores[2:-1]) == {("degraded", "warning")}
+        assert set(stores[3:-1]) == {("degraded", "warning")}
         metrics = (await client.get(f"{g.ops_url}/metrics")).text
         assert "\ngauger_store_degraded 0.0" in metrics and "\ngauger_store_outages_total 1.0" in metrics
         assert isinstance(g.core.limits, GuardedLimits)

@@ -27,7 +27,7 @@ from typing import Any
 
 from gateway.errors import Down, StoreDown
 from gateway.policy.sharing import Stance
-from gateway.quotas import Draw, Drawn, Reading
+from gateway.quotas import Draw, Drawn, Reading, Store
 from gateway.stores.memory import MemoryLimits
 from gateway.stores.saying import SILENCE, Log
 from gateway.stores.segment_writer import wall
@@ -54,6 +54,7 @@ class GuardedLimits:
     µs, the gate's; `jitter` gives numbers in [0, 1). `beat`, `probe` and `spread` are seconds, for tests.
     """
 
+    kind: Store = "valkey"
     suspends = False
 
     def __init__(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from gateway.quotas import Draw, Drawn, Reading
+from gateway.quotas import Draw, Drawn, Reading, Store
 from gateway.stores.valkey.client import Client
 from gateway.stores.valkey.remote import RemoteLimits
 
@@ -20,6 +20,7 @@ async def arrived(limits: RemoteLimits) -> None:
 class Injected:
     """`LimitLedger` over `RemoteLimits`; `now` is the store's time, and doesn't go back."""
 
+    kind: Store = "valkey"
     suspends = True
 
     def __init__(self, client: Client) -> None:
